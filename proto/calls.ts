@@ -1,0 +1,148 @@
+import {
+  Client,
+  type ChannelCredentials,
+  type ChannelOptions,
+  type ClientDuplexStream,
+  type ClientReadableStream,
+  Metadata,
+  type Server,
+  type ServerDuplexStream,
+  type ServerUnaryCall,
+  type ServerWritableStream,
+  type ServiceError,
+  type ServiceDefinition,
+  type UntypedHandleCall,
+  type UntypedServiceImplementation,
+} from '@grpc/grpc-js';
+import type { Flow, Rpc } from './services.js';
+
+/**
+ * A step's token ids, or a batch of them for the reference, can pass gRPC's default of 4 MB; 1 GiB is far above any
+ * real batch and still bounds what a peer can make us hold.
+ */
+export const MAX_MESSAGE_BYTES = 2 ** 30;
+
+const messageLimits: ChannelOptions = {
+  'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
+  'grpc.max_send_message_length': MAX_MESSAGE_BYTES,
+};
+
+/** Options that every server and every channel of Prospect is made with. */
+export const channelOptions: ChannelOptions = {
+  ...messageLimits,
+  // Two runs on one machine must not share a connection: each channel keeps its own.
+  'grpc.use_local_subchannel_pool': 1,
+};
+
+/** A channel to `address` (`host:port` or `unix:/path`). */
+export function connect(address: string, credentials: ChannelCredentials): Client {
+  return new Client(address, credentials, channelOptions);
+}
+
+export interface CallOptions {
+  readonly deadlineMs?: number;
+  readonly signal?: AbortSignal;
+}
+
+/** Calls a unary method; rejects with grpc-js's ServiceError. */
+export function callUnary<RequestIn, RequestOut, ResponseIn, ResponseOut>(
+  client: Client,
+  method: Rpc<'unary', RequestIn, RequestOut, ResponseIn, ResponseOut>,
+  request: RequestIn,
+  { deadlineMs, signal }: CallOptions = {},
+): Promise<ResponseOut> {
+  return new Promise((resolve, reject) => {
+    const options = deadlineMs === undefined ? {} : { deadline: Date.now() + deadlineMs };
+    const { path, requestSerialize, responseDeserialize } = method;
+    const done = (error: ServiceError | null, response?: ResponseOut) => {
+      signal?.removeEventListener('abort', cancel);
+      if (error !== null) reject(error);
+      else resolve(response as ResponseOut);
+    };
+    const call = client.makeUnaryRequest(
+      path,
+      requestSerialize,
+      responseDeserialize,
+      request,
+      new Metadata(),
+      options,
+      done,
+    );
+    const cancel = () => call.cancel();
+    if (signal?.aborted === true) cancel();
+    else signal?.addEventListener('abort', cancel, { once: true });
+  });
+}
+
+/** Opens a server stream. */
+export function openServerStream<RequestIn, RequestOut, ResponseIn, ResponseOut>(
+  client: Client,
+  method: Rpc<'serverStream', RequestIn, RequestOut, ResponseIn, ResponseOut>,
+  request: RequestIn,
+): ClientReadableStream<ResponseOut> {
+  const { path, requestSerialize, responseDeserialize } = method;
+  return client.makeServerStreamRequest(path, requestSerialize, responseDeserialize, request);
+}
+
+/** Opens a bidirectional stream. */
+export function openDuplex<RequestIn, RequestOut, ResponseIn, ResponseOut>(
+  client: Client,
+  method: Rpc<'duplex', RequestIn, RequestOut, ResponseIn, ResponseOut>,
+): ClientDuplexStream<RequestIn, ResponseOut> {
+  const { path, requestSerialize, responseDeserialize } = method;
+  return client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize);
+}
+
+/** The handler that a method asks for, by its flow. */
+export type Handler<R> =
+  R extends Rpc<infer F extends Flow, never, infer RequestOut, infer ResponseIn, unknown>
+    ? F extends 'unary'
+      ? (
+          request: RequestOut,
+          call: ServerUnaryCall<RequestOut, ResponseIn>,
+        ) => Promise<ResponseIn> | ResponseIn
+      : F extends 'serverStream'
+        ? (call: ServerWritableStream<RequestOut, ResponseIn>) => void
+        : (call: ServerDuplexStream<RequestOut, ResponseIn>) => void
+    : never;
+
+export type Handlers<Service> = { readonly [Name in keyof Service]: Handler<Service[Name]> };
+
+/** What a failed handler tells the caller; anything thrown that is not a status becomes INTERNAL with its message. */
+export interface StatusLike {
+  readonly code: number;
+  readonly details: string;
+}
+
+/** Registers `handlers` for every method of `service`. `toStatus` turns what a handler threw into a gRPC status. */
+export function serve<Service extends Record<string, Rpc<Flow, never, unknown, never, unknown>>>(
+  server: Server,
+  service: Service,
+  handlers: Handlers<Service>,
+  toStatus: (error: unknown) => StatusLike,
+): void {
+  // grpc-js types services by method name only; `Handlers` has checked the pairing, so the types end here.
+  const implementation: UntypedServiceImplementation = {};
+  for (const [name, method] of Object.entries(service)) {
+    const handler = handlers[name] as UntypedHandleCall;
+    implementation[name] =
+      method.flow === 'unary' ? answering(handler as unknown as UnaryHandler, toStatus) : handler;
+  }
+  server.addService(service as unknown as ServiceDefinition, implementation);
+}
+
+type UnaryHandler = (request: unknown, call: unknown) => unknown;
+
+function answering(handler: UnaryHandler, toStatus: (error: unknown) => StatusLike): UntypedHandleCall {
+  return (
+    call: ServerUnaryCall<unknown, unknown>,
+    callback: (error: StatusLike | null, response?: unknown) => void,
+  ): void => {
+    Promise.resolve()
+      .then(() => handler(call.request, call))
+      .then(
+        (response) => callback(null, response),
+        (error: unknown) => callback(toStatus(error)),
+      );
+  };
+}

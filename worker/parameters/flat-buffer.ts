@@ -1,0 +1,48 @@
+import type { ParameterLayout, Range, TensorPlace } from './layout.js';
+
+/**
+ * float32 values over the flat parameter space (weights, or a partial sum of gradients), in memory that the main and the
+ * compute thread share. Passing `memory` to the other thread and wrapping it again there gives the same values.
+ */
+export class FlatBuffer {
+  private readonly views: readonly Float32Array[];
+
+  private constructor(
+    readonly layout: ParameterLayout,
+    readonly memory: readonly SharedArrayBuffer[],
+  ) {
+    this.views = memory.map((shared) => new Float32Array(shared));
+  }
+
+  /** New, all zeros. */
+  static allocate(layout: ParameterLayout): FlatBuffer {
+    const bytes = (range: Range) => (range.end - range.start) * Float32Array.BYTES_PER_ELEMENT;
+    return new FlatBuffer(
+      layout,
+      layout.segments.map((segment) => new SharedArrayBuffer(bytes(segment))),
+    );
+  }
+
+  /** Wraps memory that another thread allocated. */
+  static wrap(layout: ParameterLayout, memory: readonly SharedArrayBuffer[]): FlatBuffer {
+    return new FlatBuffer(layout, memory);
+  }
+
+  /** The values of one tensor, in place. A tensor never crosses a segment. */
+  tensor(place: TensorPlace): Float32Array {
+    const [view] = this.slices({ start: place.offset, end: place.offset + place.size });
+    if (view?.length !== place.size) throw new Error(`${place.name} crosses a segment of the flat space`);
+    return view;
+  }
+
+  /** The values of a range, in place: one view per segment that it touches, in order. Empty for an empty range. */
+  slices({ start, end }: Range): Float32Array[] {
+    const found: Float32Array[] = [];
+    this.layout.segments.forEach((segment, index) => {
+      const from = Math.max(start, segment.start);
+      const to = Math.min(end, segment.end);
+      if (from < to) found.push(this.views[index]!.subarray(from - segment.start, to - segment.start));
+    });
+    return found;
+  }
+}
