@@ -26,7 +26,7 @@ test('a line is never wider than the window, and loses its end first', () => {
     assert.ok(line.length <= columns, `${columns} columns: ${line}`);
     assert.match(line, /32\/64/);
   }
-  assert.match(formatBarLine(half, 50, plain), /━+─+ {2}32\/64 {2}loss 0\.4821$/);
+  assert.match(formatBarLine(half, 48, plain), /━+─+ {2}32\/64 {2}loss 0\.4821$/);
 });
 
 test('colours change nothing but colours', () => {
