@@ -6,7 +6,7 @@ import { ConfigError, messageOf } from '../errors.js';
 import { SafetensorsFile } from './file.js';
 import { MAX_HEADER_BYTES, type TensorInfo } from './header.js';
 import { parseStrictJson } from './json.js';
-import { oneLine, quote } from './text.js';
+import { quote } from './text.js';
 
 const SINGLE = 'model.safetensors';
 const INDEX = 'model.safetensors.index.json';
@@ -119,7 +119,7 @@ function checkAllNamed(
   for (const shard of shards) {
     for (const name of shard.tensors.keys()) {
       if (!tensors.has(name))
-        throw new ConfigError(`${index}: does not name ${oneLine(name)}, which ${shard.path} holds`);
+        throw new ConfigError(`${index}: does not name ${quote(name)}, which ${shard.path} holds`);
     }
   }
 }
