@@ -11,8 +11,10 @@ const codes = {
 } as const;
 
 export function createStyle(coloured: boolean): Style {
-  const paint = ([on, off]: readonly [number, number]) => (text: string) =>
-    coloured && text !== '' ? `\u001b[${on}m${text}\u001b[${off}m` : text;
+  const paint =
+    ([on, off]: readonly [number, number]) =>
+    (text: string) =>
+      coloured && text !== '' ? `\u001b[${on}m${text}\u001b[${off}m` : text;
   return {
     bold: paint(codes.bold),
     dim: paint(codes.dim),
