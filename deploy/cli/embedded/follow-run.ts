@@ -2,8 +2,7 @@ import type { Client } from '@grpc/grpc-js';
 import { ConfigError, RunError } from '../../../lib/errors.js';
 import { v1 } from '../../../proto/services.js';
 import { Interrupted } from '../exit.js';
-import type { Output } from '../output/terminal.js';
-import { createProgressDisplay, type ProgressDisplay } from '../progress/display.js';
+import type { ProgressDisplay } from '../progress/display.js';
 import { beginStage, commitStep, type StageProgress } from '../progress/state.js';
 import { parseStepMetrics } from '../progress/step-metrics.js';
 import { watchRun } from './run-client.js';
@@ -12,8 +11,7 @@ import { watchRun } from './run-client.js';
  * Shows a run's progress until it ends.
  * @throws ConfigError or RunError where it failed, Interrupted where it was cancelled.
  */
-export async function followRun(client: Client, runId: string, output: Output): Promise<void> {
-  const display = createProgressDisplay(output);
+export async function followRun(client: Client, runId: string, display: ProgressDisplay): Promise<void> {
   let progress: StageProgress | null = null;
   try {
     for await (const event of watchRun(client, runId)) {
@@ -21,7 +19,7 @@ export async function followRun(client: Client, runId: string, output: Output): 
         requireSuccess(event.run);
         return;
       }
-      progress = showEvent(event, progress, display, output);
+      progress = showEvent(event, progress, display);
     }
   } finally {
     display.end();
@@ -34,9 +32,9 @@ function showEvent(
   { timeMs, stageStarted, stepCommitted, notice }: v1.WatchRunResponse,
   progress: StageProgress | null,
   display: ProgressDisplay,
-  output: Output,
 ): StageProgress | null {
-  if (notice) display.line(formatNotice(notice, output));
+  if (notice?.warning === true) display.warning(notice.text ?? '');
+  else if (notice) display.line(notice.text ?? '');
   if (stageStarted) {
     const begun = beginStage(readStage(stageStarted), timeMs);
     display.update(begun, timeMs);
@@ -56,10 +54,6 @@ function readStage(stage: v1.StageStarted.$Properties): Parameters<typeof beginS
     method: stage.method ?? '',
     totalSteps: stage.totalSteps ?? 0,
   };
-}
-
-function formatNotice({ text, warning }: v1.Notice.$Properties, { style }: Output): string {
-  return warning === true ? `${style.yellow('warning:')} ${text ?? ''}` : (text ?? '');
 }
 
 function hasEnded({ state }: v1.Run.$Properties): boolean {

@@ -6,17 +6,21 @@ import type { StageProgress } from './state.js';
 export interface ProgressDisplay {
   update(progress: StageProgress, timeMs: number): void;
   line(text: string): void;
+  warning(text: string): void;
   /** Leaves the last state on the screen and goes on below it. */
   end(): void;
 }
 
 export function createProgressDisplay(output: Output): ProgressDisplay {
-  return output.interactive ? redrawnLine(output) : plainLines(output);
+  const display = output.interactive ? redrawnLine(output) : plainLines(output);
+  return { ...display, warning: (text) => display.line(`${output.style.yellow('warning:')} ${text}`) };
 }
+
+type LineDisplay = Omit<ProgressDisplay, 'warning'>;
 
 const clearLine = '\r\u001b[2K';
 
-function redrawnLine(output: Output): ProgressDisplay {
+function redrawnLine(output: Output): LineDisplay {
   let drawn = '';
   const draw = (text: string) => {
     output.write(`${clearLine}${text}`);
@@ -44,7 +48,7 @@ function redrawnLine(output: Output): ProgressDisplay {
 /** Time between two lines of a log, unless a stage begins or ends. */
 const plainIntervalMs = 2_000;
 
-function plainLines(output: Output): ProgressDisplay {
+function plainLines(output: Output): LineDisplay {
   let printedAtMs = -Infinity;
   return {
     update(progress, timeMs) {

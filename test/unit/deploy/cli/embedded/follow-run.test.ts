@@ -5,7 +5,7 @@ import { followRun } from '../../../../../deploy/cli/embedded/follow-run.js';
 import { submitRun } from '../../../../../deploy/cli/embedded/run-client.js';
 import { Interrupted } from '../../../../../deploy/cli/exit.js';
 import { createStyle } from '../../../../../deploy/cli/output/style.js';
-import type { Output } from '../../../../../deploy/cli/output/terminal.js';
+import { createProgressDisplay, type ProgressDisplay } from '../../../../../deploy/cli/progress/display.js';
 import { ConfigError, messageOf, RunError } from '../../../../../lib/errors.js';
 import { connect, serve, type Handlers } from '../../../../../proto/calls.js';
 import { runService, v1 } from '../../../../../proto/services.js';
@@ -47,11 +47,11 @@ async function startCoordinator(
   return client;
 }
 
-function recordOutput(): { output: Output; lines: string[] } {
+function recordDisplay(): { display: ProgressDisplay; lines: string[] } {
   const lines: string[] = [];
   const line = (text: string) => void lines.push(text);
   const output = { style: createStyle(false), write: line, line, interactive: false, columns: () => 80 };
-  return { output, lines };
+  return { display: createProgressDisplay(output), lines };
 }
 
 const stageStarted = { stage: 1, stageCount: 1, method: 'kto', totalSteps: 2 };
@@ -79,8 +79,8 @@ test('a run that completes is shown from its notices to its last step', async (t
     step(2),
     ended(RunState.RUN_STATE_COMPLETED),
   ]);
-  const { output, lines } = recordOutput();
-  await followRun(client, 'r1', output);
+  const { display, lines } = recordDisplay();
+  await followRun(client, 'r1', display);
   assert.deepEqual(lines, [
     '16 rows',
     'warning: 2 completions were cut',
@@ -93,27 +93,27 @@ test('a failed run ends in its reason; what kind decides the exit code', async (
   const client = await startCoordinator(t, [
     ended(RunState.RUN_STATE_FAILED, { reason: 'w0 died', failureKind: FailureKind.FAILURE_KIND_RUNTIME }),
   ]);
-  const { output } = recordOutput();
-  await assert.rejects(followRun(client, 'r1', output), new RunError('w0 died'));
+  const { display } = recordDisplay();
+  await assert.rejects(followRun(client, 'r1', display), new RunError('w0 died'));
 });
 
 test('a run that failed by its model or data is bad input', async (t) => {
   const client = await startCoordinator(t, [
     ended(RunState.RUN_STATE_FAILED, { reason: 'bad model', failureKind: FailureKind.FAILURE_KIND_CONFIG }),
   ]);
-  await assert.rejects(followRun(client, 'r1', recordOutput().output), new ConfigError('bad model'));
+  await assert.rejects(followRun(client, 'r1', recordDisplay().display), new ConfigError('bad model'));
 });
 
 test('a cancelled run is an interruption', async (t) => {
   const client = await startCoordinator(t, [{ stageStarted }, ended(RunState.RUN_STATE_CANCELLED)]);
-  await assert.rejects(followRun(client, 'r1', recordOutput().output), Interrupted);
+  await assert.rejects(followRun(client, 'r1', recordDisplay().display), Interrupted);
 });
 
 test('a stream that ends before the run, or a step without its stage, is an error', async (t) => {
   const cut = await startCoordinator(t, [{ stageStarted }, step(1)]);
-  await assert.rejects(followRun(cut, 'r1', recordOutput().output), /before the run had ended/);
+  await assert.rejects(followRun(cut, 'r1', recordDisplay().display), /before the run had ended/);
   const disordered = await startCoordinator(t, [step(1)]);
-  await assert.rejects(followRun(disordered, 'r1', recordOutput().output), /a step before its stage/);
+  await assert.rejects(followRun(disordered, 'r1', recordDisplay().display), /a step before its stage/);
 });
 
 test('a refused run is bad input; a coordinator that is gone is not', async (t) => {
