@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { messageOf } from '../errors.js';
 import { DTYPE_BITS, type Dtype } from './dtype.js';
 import { parseStrictJson } from './json.js';
-import { oneLine, quote } from './text.js';
+import { oneLine, quote } from '../text.js';
 
 /** What a file says about one of its tensors. */
 export interface TensorInfo {

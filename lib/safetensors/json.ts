@@ -1,5 +1,5 @@
 import { messageOf } from '../errors.js';
-import { oneLine, quote } from './text.js';
+import { oneLine, quote } from '../text.js';
 
 const OPENING = new Set(['{', '[']);
 const CLOSING = new Set(['}', ']']);
