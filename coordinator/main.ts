@@ -33,17 +33,25 @@ async function main(): Promise<void> {
   announceReady({ address, ...(metricsAddress === null ? {} : { metricsAddress }) });
 }
 
+const text = { type: 'string' } as const;
+const commandLine = {
+  'state-dir': text,
+  listen: { ...text, default: '127.0.0.1:0' },
+  'metrics-listen': text,
+  'worker-entry': text,
+  'reference-entry': text,
+};
+
+function parseCommandLine() {
+  try {
+    return parseArgs({ options: commandLine }).values;
+  } catch (error) {
+    throw new ConfigError(messageOf(error));
+  }
+}
+
 function readOptions() {
-  const text = { type: 'string' } as const;
-  const { values } = parseArgs({
-    options: {
-      'state-dir': text,
-      listen: { ...text, default: '127.0.0.1:0' },
-      'metrics-listen': text,
-      'worker-entry': text,
-      'reference-entry': text,
-    },
-  });
+  const values = parseCommandLine();
   const required = (name: 'state-dir' | 'worker-entry' | 'reference-entry'): string => {
     const value = values[name];
     if (value === undefined) throw new ConfigError(`--${name} is missing`);

@@ -9,7 +9,9 @@ import type { v1 } from '../../proto/services.js';
 export function readHello(hello: v1.Hello.$Properties, first: MemberRecord | undefined): MemberRecord {
   const { workerId, collectiveEndpoint, fingerprint } = hello;
   if (!workerId || !collectiveEndpoint || !fingerprint) {
-    throw new RunError(`a worker's hello lacks its id, collective endpoint or fingerprint: ${JSON.stringify(hello)}`);
+    throw new RunError(
+      `a worker's hello lacks its id, collective endpoint or fingerprint: ${JSON.stringify(hello)}`,
+    );
   }
   const member = {
     workerId,
@@ -25,7 +27,11 @@ export function readHello(hello: v1.Hello.$Properties, first: MemberRecord | und
 }
 
 function requireAlike(member: MemberRecord, first: MemberRecord): void {
-  const fields = { tensorflowVersion: 'TensorFlow version', device: 'device', threads: 'thread count' } as const;
+  const fields = {
+    tensorflowVersion: 'TensorFlow version',
+    device: 'device',
+    threads: 'thread count',
+  } as const;
   for (const [field, name] of Object.entries(fields) as [keyof typeof fields, string][]) {
     const [mine, theirs] = [member.fingerprint[field], first.fingerprint[field]];
     if (mine === theirs) continue;

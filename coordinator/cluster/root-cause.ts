@@ -38,7 +38,9 @@ const ownFailure: Cause = {
 const death: Cause = {
   applies: ({ report, exit, stream }) => report === null && exit !== null && stream !== 'open',
   toError: (evidence) =>
-    new RunError(`${evidence.workerId} ${describeExit(evidence.exit!)} in the middle of the run${see(evidence)}`),
+    new RunError(
+      `${evidence.workerId} ${describeExit(evidence.exit!)} in the middle of the run${see(evidence)}`,
+    ),
 };
 
 const silence: Cause = {

@@ -39,7 +39,11 @@ export class WorkerGroup {
   #heartbeatTimer: NodeJS.Timeout | undefined;
 
   /** `workers` in rank order. */
-  constructor(workers: readonly WatchedWorker[], settings: ClusterSettings, onFailure: (error: Error) => void) {
+  constructor(
+    workers: readonly WatchedWorker[],
+    settings: ClusterSettings,
+    onFailure: (error: Error) => void,
+  ) {
     this.#places = workers.map(({ workerId }) => ({
       workerId,
       inbox: new Inbox(),
@@ -141,7 +145,9 @@ export class WorkerGroup {
     const message = await inbox.take(signal);
     const reply = message[kind];
     if (reply) return reply;
-    throw new RunError(`${workerId} sent ${Object.keys(message).join(', ') || 'nothing'} where ${kind} was due`);
+    throw new RunError(
+      `${workerId} sent ${Object.keys(message).join(', ') || 'nothing'} where ${kind} was due`,
+    );
   }
 
   /** From now on workers may go: the run is over. */

@@ -47,7 +47,9 @@ function asUserError(error: unknown, file: string): unknown {
     return new RunError(`${file} is in use by another coordinator: stop it, or use another state directory`);
   }
   if (code === 'SQLITE_NOTADB' || code === 'SQLITE_CORRUPT') {
-    return new RunError(`${file} is not a journal or is damaged (${messageOf(error)}): use another state directory`);
+    return new RunError(
+      `${file} is not a journal or is damaged (${messageOf(error)}): use another state directory`,
+    );
   }
   return error;
 }

@@ -22,7 +22,10 @@ export interface Outcome {
 }
 
 /** What may be told to those who watch a run, besides its state and its steps, which other methods record. */
-export type RunEvent = Pick<v1.WatchRunResponse.$Properties, 'run' | 'stageStarted' | 'stepCommitted' | 'notice'>;
+export type RunEvent = Pick<
+  v1.WatchRunResponse.$Properties,
+  'run' | 'stageStarted' | 'stepCommitted' | 'notice'
+>;
 
 /**
  * The coordinator's durable memory: one SQLite file in the state directory. Every method is one transaction that is on

@@ -48,7 +48,12 @@ export async function executeRun(
     run.journal.transition(record.id, 'running');
     for (const stage of stages) {
       await withReference(run, config, stage, (reference) =>
-        trainStage(run, stage, { group: workers.group, generation: FIRST_GENERATION, reference }, metricsFile),
+        trainStage(
+          run,
+          stage,
+          { group: workers.group, generation: FIRST_GENERATION, reference },
+          metricsFile,
+        ),
       );
     }
     await workers.dismiss();

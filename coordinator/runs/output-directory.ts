@@ -28,7 +28,9 @@ export function stageModelDirectory(
   stage: { readonly number: number; readonly count: number; readonly method: string },
 ): string {
   const { number, count, method } = stage;
-  return number === count ? join(outputDir, 'model') : join(outputDir, 'stages', `${number}-${method}`, 'model');
+  return number === count
+    ? join(outputDir, 'model')
+    : join(outputDir, 'stages', `${number}-${method}`, 'model');
 }
 
 export function logFileOf(outputDir: string, name: string): string {

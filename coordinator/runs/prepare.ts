@@ -37,7 +37,9 @@ export async function prepareStages(run: ActiveRun, config: RunConfig): Promise<
     if (stage.model !== null) tokenizer = await TextTokenizer.load(stage.model);
     const modelDir = stage.model ?? prepared.at(-1)?.outputDir;
     if (tokenizer === undefined || modelDir === undefined) {
-      throw new ConfigError('stages[0]: model is missing: the first stage needs a model directory to start from');
+      throw new ConfigError(
+        'stages[0]: model is missing: the first stage needs a model directory to start from',
+      );
     }
     const place = { number: index + 1, count: config.stages.length };
     const data = await prepareData(run, stage, tokenizer, place.number);

@@ -53,7 +53,12 @@ export function spawnChild(options: SpawnOptions): Child {
   const { name, entry, args, env } = options;
   const output = 'logFile' in options ? openLog(options.logFile) : options.stdio;
   const stdio: StdioOptions = ['ignore', output, output, 'ipc'];
-  const process_ = fork(entry, args, { env: { ...process.env, ...env }, execArgv: [], detached: true, stdio });
+  const process_ = fork(entry, args, {
+    env: { ...process.env, ...env },
+    execArgv: [],
+    detached: true,
+    stdio,
+  });
   if (typeof output === 'number') closeSync(output);
 
   const exited = exitOf(process_);
