@@ -4,7 +4,9 @@ import type { Terminal } from '../output/terminal.js';
 
 export function setupCommand(terminal: Terminal): Command {
   return new Command('setup')
-    .description('fetch and build the native TensorFlow library; done by the other commands where it is missing')
+    .description(
+      'fetch and build the native TensorFlow library; done by the other commands where it is missing',
+    )
     .option('--check', 'also load it, and print its version, the device and its speed')
     .addHelpText('after', help)
     .action(async ({ check }: { readonly check?: boolean }) => {

@@ -64,7 +64,12 @@ export async function runEmbedded(run: EmbeddedRun, output: Output): Promise<voi
 function spawnCoordinator(outputDir: string): Child {
   const args = ['--state-dir', join(outputDir, 'state'), '--listen', '127.0.0.1:0'];
   args.push('--metrics-listen', '127.0.0.1:0');
-  args.push('--worker-entry', entry('worker/main.js'), '--reference-entry', entry('worker/reference/main.js'));
+  args.push(
+    '--worker-entry',
+    entry('worker/main.js'),
+    '--reference-entry',
+    entry('worker/reference/main.js'),
+  );
   return spawnChild({
     name: 'the coordinator',
     entry: entry('coordinator/main.js'),
