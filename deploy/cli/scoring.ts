@@ -1,0 +1,15 @@
+import type { Example } from '../../coordinator/data/example.js';
+import type { Sequence } from '../../worker/model/language-model.js';
+
+/** Sums of completion log-probs under the model of a directory, in nats, in the order of the sequences. */
+export type Scorer = (modelDir: string, sequences: readonly Sequence[]) => number[];
+
+export function joinSequence({
+  promptIds,
+  completionIds,
+}: Pick<Example, 'promptIds' | 'completionIds'>): Sequence {
+  const ids = new Int32Array(promptIds.length + completionIds.length);
+  ids.set(promptIds);
+  ids.set(completionIds, promptIds.length);
+  return { ids, completionStart: promptIds.length };
+}
