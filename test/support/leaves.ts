@@ -35,5 +35,7 @@ export function treeSum(leaves: readonly Float32Array[], { firstLeaf, span }: Tr
   return left.map((value, index) => value + right[index]!);
 }
 
-export const bitsOf = (values: Float32Array) =>
-  new Uint32Array(values.buffer, values.byteOffset, values.length);
+export const sameBits = (a: Float32Array, b: Float32Array) => bytesOf(a).equals(bytesOf(b));
+
+const bytesOf = ({ buffer, byteOffset, byteLength }: Float32Array) =>
+  Buffer.from(buffer, byteOffset, byteLength);

@@ -143,5 +143,8 @@ export function decodeFrame(parts: readonly Buffer[]): Frame {
   };
 }
 
-const checksum = (header: Buffer, payload: Uint8Array) =>
-  crc32(payload, crc32(header.subarray(0, CRC_OFFSET)));
+/** Of the header only where there is no payload: zlib starts over at 0 when it is given a null pointer. */
+function checksum(header: Buffer, payload: Uint8Array): number {
+  const ofHeader = crc32(header.subarray(0, CRC_OFFSET));
+  return payload.byteLength > 0 ? crc32(payload, ofHeader) : ofHeader;
+}
