@@ -1,0 +1,99 @@
+import type { StageConfig } from '../../lib/config/types.js';
+import { ConfigError } from '../../lib/errors.js';
+import type { Example } from '../data/example.js';
+import { shuffledOrder } from './epoch-order.js';
+import { cutIntoLeaves } from './leaves.js';
+
+export interface StepPlan {
+  /** 1-based. */
+  readonly step: number;
+  /** 0-based. */
+  readonly epoch: number;
+  /** Indices of examples, in batch order: sums over the batch run in this order. */
+  readonly batch: readonly number[];
+  /** Micro-batches: positions in `batch`. */
+  readonly leaves: readonly (readonly number[])[];
+  /** What a method may average over, of the whole batch. */
+  readonly counts: {
+    readonly examples: number;
+    /** Examples that have a mismatched pair. */
+    readonly mismatchedPairs: number;
+    readonly completionTokens: number;
+  };
+}
+
+type PlannedSettings = Pick<
+  StageConfig,
+  'method' | 'globalBatchSize' | 'microBatchSize' | 'shuffle' | 'seed' | 'maxSteps' | 'epochs'
+>;
+
+/**
+ * Makes the plan of any step from (examples, settings, step) alone: how many workers there are, or which steps were
+ * planned before, changes nothing. An epoch's last batch may be short.
+ */
+export class Planner {
+  readonly totalSteps: number;
+  readonly stepsPerEpoch: number;
+  readonly #examples: readonly Example[];
+  readonly #pairs: readonly (number | null)[];
+  readonly #settings: PlannedSettings;
+  /** The order of the epoch that was asked for last. */
+  #order: { readonly epoch: number; readonly indices: readonly number[] } | null = null;
+
+  /**
+   * @param pairs for each example its partner by `pairMismatched`; empty or all null for a method without pairs
+   * @throws ConfigError for KTO data without a single pair: its z0 could not be estimated.
+   */
+  constructor(examples: readonly Example[], pairs: readonly (number | null)[], settings: PlannedSettings) {
+    if (settings.method === 'kto') requireAPair(pairs, settings.globalBatchSize);
+    this.#examples = examples;
+    this.#pairs = pairs;
+    this.#settings = settings;
+    this.stepsPerEpoch = Math.ceil(examples.length / settings.globalBatchSize);
+    this.totalSteps = settings.maxSteps ?? Math.ceil(settings.epochs * this.stepsPerEpoch);
+  }
+
+  /** @param step 1 … totalSteps */
+  plan(step: number): StepPlan {
+    if (!Number.isInteger(step) || step < 1 || step > this.totalSteps) {
+      throw new RangeError(`step ${step} is not one of 1 … ${this.totalSteps}`);
+    }
+    const epoch = Math.floor((step - 1) / this.stepsPerEpoch);
+    const { globalBatchSize, microBatchSize } = this.#settings;
+    const start = ((step - 1) % this.stepsPerEpoch) * globalBatchSize;
+    const batch = this.#epochOrder(epoch).slice(start, start + globalBatchSize);
+    const examples = batch.map((index) => this.#examples[index]!);
+    const lengths = examples.map(({ promptIds, completionIds }) => promptIds.length + completionIds.length);
+    return {
+      step,
+      epoch,
+      batch,
+      leaves: cutIntoLeaves(lengths, microBatchSize),
+      counts: {
+        examples: batch.length,
+        mismatchedPairs: batch.filter((index) => typeof this.#pairs[index] === 'number').length,
+        completionTokens: examples.reduce((sum, { completionIds }) => sum + completionIds.length, 0),
+      },
+    };
+  }
+
+  #epochOrder(epoch: number): readonly number[] {
+    if (this.#order?.epoch !== epoch) {
+      const { shuffle, seed } = this.#settings;
+      const indices = shuffle
+        ? shuffledOrder(this.#examples, seed, epoch)
+        : this.#examples.map((_, index) => index);
+      this.#order = { epoch, indices };
+    }
+    return this.#order.indices;
+  }
+}
+
+function requireAPair(pairs: readonly (number | null)[], globalBatchSize: number): void {
+  if (pairs.some((partner) => partner !== null)) return;
+  throw new ConfigError(
+    globalBatchSize === 1
+      ? 'method kto needs a global_batch_size of 2 or more: its z0 comes from prompts paired with completions of other rows'
+      : 'method kto needs two rows with different prompts within a batch: its z0 comes from prompts paired with completions of other rows',
+  );
+}
