@@ -1,10 +1,11 @@
 import { availableParallelism } from 'node:os';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { loadRunFile } from '../../lib/config/load.js';
 import { renderRunFile } from '../../lib/config/render.js';
-import type { RunConfig } from '../../lib/config/types.js';
 import { setUpTensorFlow } from '../tensorflow/setup.js';
 import { runEmbedded } from './embedded/run-embedded.js';
+import { evaluateHeldOut, lastStageModels } from './evaluation/held-out.js';
+import type { EvaluatedModels } from './evaluation/evaluate.js';
 import type { Terminal } from './output/terminal.js';
 
 export interface TrainOptions {
@@ -15,18 +16,17 @@ export interface TrainOptions {
   readonly skipBadRows: boolean;
 }
 
-export interface TrainedRun {
-  readonly config: RunConfig;
-  /** Absolute. */
-  readonly outputDir: string;
-  readonly modelDir: string;
-}
-
-/** `prospect train`: checks the run file, sets TensorFlow up where it is not yet, and trains on this machine. */
-export async function train(options: TrainOptions, { err }: Terminal): Promise<TrainedRun> {
-  const config = loadRunFile(options.runFile, { set: options.overrides, cores: availableParallelism() });
+/**
+ * `prospect train`: checks the run file, sets TensorFlow up where it is not yet, trains on this machine, and judges the
+ * result by held-out rows. Returns the directories of the last stage's models.
+ */
+export async function train(options: TrainOptions, terminal: Terminal): Promise<EvaluatedModels> {
+  const { runFile, overrides, skipBadRows } = options;
+  const config = loadRunFile(runFile, { set: overrides, cores: availableParallelism() });
   const outputDir = resolve(options.outputDir);
-  await setUpTensorFlow({ check: false, log: err.line });
-  await runEmbedded({ runYaml: renderRunFile(config), outputDir, skipBadRows: options.skipBadRows }, err);
-  return { config, outputDir, modelDir: join(outputDir, 'model') };
+  await setUpTensorFlow({ check: false, log: terminal.err.line });
+  await runEmbedded({ runYaml: renderRunFile(config), outputDir, skipBadRows }, terminal.err);
+  const run = { config, outputDir, skipBadRows };
+  await evaluateHeldOut(run, terminal);
+  return lastStageModels(run);
 }

@@ -21,8 +21,8 @@ export function trainCommand(terminal: Terminal): Command {
     .action(async (runFile: string, { out, workers, set, skipBadRows }: Options) => {
       const overrides = workers === undefined ? set : [...set, `workers=${workers}`];
       const options = { runFile, overrides, outputDir: out, skipBadRows: skipBadRows === true };
-      const { modelDir } = await train(options, terminal);
-      terminal.out.line(`trained model: ${modelDir}`);
+      const { after } = await train(options, terminal);
+      terminal.out.line(`trained model: ${after}`);
     });
 }
 

@@ -66,7 +66,9 @@ function judgeFeedback(
     return [joinSequence({ promptIds, completionIds })];
   });
   if (mismatched.length === 0) {
-    throw new ConfigError('data.eval has no two rows with different prompts, so there is no z0 to judge them by');
+    throw new ConfigError(
+      'data.eval has no two rows with different prompts, so there is no z0 to judge them by',
+    );
   }
   const scores = new Map<string, { own: readonly number[]; mismatched: readonly number[] }>();
   // Two of the three are often one model: it is scored once.
