@@ -4,6 +4,7 @@ import { dispose, floats, read, scope, type Tensor } from '../tensorflow/tensor.
 import { isTied, type Architecture } from './architecture.js';
 import { padded, scored, type Batch, type ScoredBatch, type Sequence } from './batch.js';
 import { BoundWeights } from './bound-weights.js';
+import { causalMask } from './causal-mask.js';
 import type { ModelDescription } from './description.js';
 import { buildArchitecture } from './families.js';
 import type { EmitGradient, Pass } from './module.js';
@@ -160,14 +161,6 @@ function beginPass(architecture: Architecture, weights: BoundWeights, { size, le
     rope: architecture.rope.tables(length),
     causalMask: causalMask(length),
   };
-}
-
-function causalMask(length: number): Tensor {
-  const mask = new Float32Array(length * length);
-  for (let query = 0; query < length; query += 1) {
-    mask.fill(-Infinity, query * length + query + 1, (query + 1) * length);
-  }
-  return floats([length, length], mask);
 }
 
 function emitter(places: ReadonlyMap<string, TensorPlace>, sink: GradientSink): EmitGradient {
