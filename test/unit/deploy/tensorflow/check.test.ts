@@ -18,6 +18,13 @@ test('says version, device and speed in one line', async (t) => {
   assert.match(line, /^TensorFlow 2\.21\.0 on CPU .+ \(\d+ threads\): \d+ GFLOP\/s$/);
 });
 
+test('names the GPU that the library registers', async (t) => {
+  const logged = `console.error('I gpu_device.cc:2021] Created device /job:localhost/replica:0/task:0/device:GPU:0 with 77808 MB memory:  -> device: 0, name: NVIDIA H100 80GB HBM3, pci bus id: 0000:19:00.0, compute capability: 9.0')`;
+  const root = fakePackage(temporaryDirectory(t), '2.21.0', logged, true);
+  const line = await checkTensorFlow(builds.cuda, root, process.env);
+  assert.match(line, /^TensorFlow 2\.21\.0 on GPU NVIDIA H100 80GB HBM3: \d+ GFLOP\/s$/);
+});
+
 test('a library that cannot be loaded is an error with the reason', async (t) => {
   const root = temporaryDirectory(t);
   mkdirSync(join(root, 'lib'));

@@ -98,7 +98,7 @@ exec '${programPath('python3')}' "$@"`,
 }
 
 /** A package that answers what the probe asks of `@tensorflow/tfjs-node-gpu`; `prelude` is code that runs first. */
-export function fakePackage(root: string, tensorFlowVersion: string, prelude = ''): string {
+export function fakePackage(root: string, tensorFlowVersion: string, prelude = '', hasGpu = false): string {
   mkdirSync(join(root, 'binding'), { recursive: true });
   writeFileSync(join(root, 'binding', 'tfjs_binding.cc'), 'int x;');
   writeFileSync(join(root, 'package.json'), JSON.stringify({ version: '4.22.0' }));
@@ -106,7 +106,7 @@ export function fakePackage(root: string, tensorFlowVersion: string, prelude = '
     join(root, 'index.js'),
     `${prelude}
     const matrix = { slice: () => ({ dataSync: () => [1] }), dispose: () => {} };
-    exports.backend = () => ({ isUsingGpuDevice: false, binding: { TF_Version: '${tensorFlowVersion}' } });
+    exports.backend = () => ({ isUsingGpuDevice: ${hasGpu}, binding: { TF_Version: '${tensorFlowVersion}' } });
     exports.tidy = (work) => work();
     exports.ones = exports.matMul = () => matrix;`,
   );
