@@ -3,6 +3,7 @@ import type { NodePart } from '../collective/collective.js';
 import { objectiveOf, type BatchCounts, type Objective } from '../losses/objective.js';
 import { describeModel, loadWeights, type ModelDescription } from '../model/description.js';
 import { LanguageModel, type BoundWeights, type Sequence } from '../model/language-model.js';
+import { saveModel } from '../model/save.js';
 import {
   foldGradient,
   proposeWeights,
