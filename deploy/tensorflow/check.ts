@@ -27,8 +27,7 @@ export async function checkTensorFlow(build: Build, packageRoot: string, env: En
     TF_CPP_MIN_LOG_LEVEL: '0',
     TF_FORCE_GPU_ALLOW_GROWTH: 'true',
   });
-  if (finished?.exitCode !== 0)
-    throw new ConfigError(`TensorFlow cannot be loaded: ${finished ? reasonOf(finished) : 'Node is gone'}`);
+  if (finished.exitCode !== 0) throw new ConfigError(`TensorFlow cannot be loaded: ${reasonOf(finished)}`);
   const report = parseReport(finished.stdout);
   if (report.version !== tensorFlowVersion)
     throw new ConfigError(`TensorFlow is version ${report.version} in place of ${tensorFlowVersion}`);

@@ -38,8 +38,6 @@ export async function compileBinding(
     ],
     env,
   );
-  if (finished?.exitCode === 0) return;
-  throw new ConfigError(
-    `${compiler} cannot compile TensorFlow's binding: ${finished ? reasonOf(finished) : 'it is gone'}`,
-  );
+  if (finished.exitCode === 0) return;
+  throw new ConfigError(`${compiler} cannot compile TensorFlow's binding: ${reasonOf(finished)}`);
 }

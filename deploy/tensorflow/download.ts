@@ -21,7 +21,7 @@ export async function downloadWheel(
   env: Environment,
 ): Promise<string> {
   const pip = await runCommand(python, pipArguments(wheel, directory), env);
-  if (pip?.exitCode !== 0) throw downloadError(wheel, pip);
+  if (pip.exitCode !== 0) throw downloadError(wheel, pip);
   const [name] = await readdir(directory);
   if (name === undefined) throw downloadError(wheel, pip);
   const path = join(directory, name);
@@ -52,9 +52,8 @@ export async function requireHash(path: string, wheel: Wheel): Promise<void> {
 const unreachable =
   /NewConnectionError|NameResolutionError|ConnectTimeoutError|ReadTimeoutError|Temporary failure in name resolution|Network is unreachable|Connection refused|ProxyError/;
 
-function downloadError(wheel: Wheel, pip: Finished | undefined): ConfigError {
+function downloadError(wheel: Wheel, pip: Finished): ConfigError {
   const what = `pip could not download ${wheel.project} ${wheel.version}`;
-  if (!pip) return new ConfigError(`${what}: Python is gone`);
   if (unreachable.test(pip.stderr))
     return new ConfigError(
       `${what}: the package index cannot be reached; check the network, the proxy, or pip's index (pip config list)`,

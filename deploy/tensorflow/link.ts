@@ -22,17 +22,25 @@ export function isLinked(packageRoot: string, library: string): boolean {
  */
 export function linkBinding(packageRoot: string, library: string): void {
   const path = linkPath(packageRoot);
-  const temporary = `${path}.${randomUUID()}`;
   try {
     mkdirSync(join(packageRoot, 'lib'), { recursive: true });
     if (lstatSync(path, { throwIfNoEntry: false })?.isDirectory()) rmSync(path, { recursive: true });
-    symlinkSync(join(library, bindingFolder), temporary);
-    renameSync(temporary, path);
+    replaceByLink(path, join(library, bindingFolder));
   } catch (error) {
-    rmSync(temporary, { force: true });
     throw new ConfigError(
       `cannot link TensorFlow into ${packageRoot} (${messageOf(error)}); run set-up as the user who owns that folder`,
     );
+  }
+}
+
+function replaceByLink(path: string, target: string): void {
+  const temporary = `${path}.${randomUUID()}`;
+  symlinkSync(target, temporary);
+  try {
+    renameSync(temporary, path);
+  } catch (error) {
+    rmSync(temporary);
+    throw error;
   }
 }
 

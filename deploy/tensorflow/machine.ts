@@ -16,7 +16,7 @@ export async function chooseBuild(env: Environment): Promise<Build> {
 export async function hasNvidiaGpu(env: Environment): Promise<boolean> {
   if ((await readdir('/dev')).some((name) => /^nvidia\d+$/.test(name))) return true;
   const listing = await runCommand('nvidia-smi', ['-L'], env);
-  return listing?.exitCode === 0 && /^GPU \d+:/m.test(listing.stdout);
+  return listing.exitCode === 0 && /^GPU \d+:/m.test(listing.stdout);
 }
 
 /** @throws ConfigError unless this is Linux with glibc on x86-64, for which the pinned wheels are built. */

@@ -1,5 +1,5 @@
 import { ConfigError } from '../../lib/errors.js';
-import { runCommand, type Environment } from './command.js';
+import { notFound, runCommand, type Environment } from './command.js';
 
 /** The programs that set-up calls: Python to fetch and open wheels, g++ to compile the binding. */
 export interface Tools {
@@ -17,8 +17,8 @@ async function findPython(env: Environment): Promise<string> {
   let pythonWithoutPip: string | undefined;
   for (const python of candidates) {
     const pip = await runCommand(python, ['-m', 'pip', '--version'], env);
-    if (pip?.exitCode === 0) return python;
-    if (pip) pythonWithoutPip ??= python;
+    if (pip.exitCode === 0) return python;
+    if (pip.exitCode !== notFound) pythonWithoutPip ??= python;
   }
   throw new ConfigError(
     pythonWithoutPip
@@ -31,7 +31,7 @@ async function findPython(env: Environment): Promise<string> {
 
 async function findCompiler(env: Environment): Promise<string> {
   const compiler = 'g++';
-  if ((await runCommand(compiler, ['--version'], env))?.exitCode === 0) return compiler;
+  if ((await runCommand(compiler, ['--version'], env)).exitCode === 0) return compiler;
   throw new ConfigError(
     `TensorFlow's set-up needs ${compiler} to compile its binding, but there is none; ` +
       `install it (for example: apt-get install g++)`,

@@ -21,6 +21,6 @@ export async function unpackWheel(
   env: Environment,
 ): Promise<void> {
   const finished = await runCommand(python, ['-c', extractScript, path, directory, ...keep], env);
-  if (finished?.exitCode === 0) return;
-  throw new RunError(`cannot unpack ${path}: ${finished ? reasonOf(finished) : 'Python is gone'}`);
+  if (finished.exitCode === 0) return;
+  throw new RunError(`cannot unpack ${path}: ${reasonOf(finished)}`);
 }

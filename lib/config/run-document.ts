@@ -19,7 +19,7 @@ const prefix = (path: Path) => (path.length > 0 ? `${oneLine(keyOf(path))}: ` : 
 export class RunDocument {
   readonly values: YamlMap;
   private readonly origins = new Map<string, Origin>();
-  /** Text → line. A wrong value at the top may be met once for each stage, and is said once. */
+  /** Text → line, behind all lines for `--set`. A wrong value at the top may be met once for each stage, and is said once. */
   private readonly problems = new Map<string, number>();
 
   constructor(
@@ -53,22 +53,21 @@ export class RunDocument {
   /** Notes that the value at `path` is wrong, or missing there. */
   report(path: Path, message: string): void {
     const origin = this.originOf(path);
-    if ('line' in origin) this.addAt(origin.line, path, message);
-    else
-      this.problems.set(
-        `--set ${prefix([origin.set])}${keyOf(path) === origin.set ? '' : prefix(path)}${message}`,
-        Infinity,
-      );
+    if ('line' in origin) {
+      this.addAt(origin.line, path, message);
+    } else {
+      const inside = keyOf(path) === origin.set ? '' : prefix(path);
+      this.problems.set(`--set ${oneLine(origin.set)}: ${inside}${message}`, Infinity);
+    }
   }
 
   /** @throws ConfigError with a line for each problem, in the order of the file. */
   throwProblems(): void {
     if (this.problems.size === 0) return;
     const texts = [...this.problems].sort(([, a], [, b]) => (a === b ? 0 : a - b)).map(([text]) => text);
-    const rest = texts.length - MAX_SHOWN;
-    throw new ConfigError(
-      [...texts.slice(0, MAX_SHOWN), ...(rest > 0 ? [`and ${rest} more`] : [])].join('\n'),
-    );
+    const hidden = texts.splice(MAX_SHOWN).length;
+    if (hidden > 0) texts.push(`and ${hidden} more`);
+    throw new ConfigError(texts.join('\n'));
   }
 
   private addAt(line: number, path: Path, message: string): void {

@@ -98,12 +98,7 @@ export const stageSchema = z.strictObject({
     .describe(
       'Whether each epoch takes the rows in a new, seeded order instead of the order of the file. Default true.',
     ),
-  seed: z
-    .int()
-    .min(0)
-    .max(2 ** 32 - 1)
-    .optional()
-    .describe('Seed of everything random. Default 42.'),
+  seed: z.uint32().optional().describe('Seed of everything random. Default 42.'),
 });
 
 /** The keys of a stage may stand at the top, for all stages; those of a run only there. */

@@ -46,7 +46,7 @@ export interface ParsedYaml {
 /** A run file has a hundred values: an alias that multiplies itself ends here. */
 const MAX_VALUES = 10_000;
 const MAX_DEPTH = 10;
-/** The parser recurses over brackets, and takes their number squared. */
+/** Far longer than any run file: bounds the time of the parser. */
 const MAX_CHARACTERS = 2 ** 18;
 
 /**
@@ -72,7 +72,7 @@ export function parseYaml(text: string): ParsedYaml {
       faults.map(({ pos, message }) => ({
         path: [],
         line: lineOf(pos[0]),
-        message: `not valid YAML: ${message}`,
+        message: `not valid YAML: ${oneLine(message)}`,
       })),
     );
   }

@@ -1,8 +1,9 @@
 import type { StageConfig } from '../../lib/config/types.js';
 import type { NodePart } from '../collective/collective.js';
 import { objectiveOf, type BatchCounts, type Objective } from '../losses/objective.js';
-import { describeModel, loadWeights, saveModel, type ModelDescription } from '../model/description.js';
+import { describeModel, loadWeights, type ModelDescription } from '../model/description.js';
 import { LanguageModel, type BoundWeights, type Sequence } from '../model/language-model.js';
+import { saveModel } from '../model/save.js';
 import {
   foldGradient,
   proposeWeights,
@@ -15,7 +16,7 @@ import { FlatBuffer } from '../parameters/flat-buffer.js';
 import { layOut, ownedRange, type ParameterLayout, type Range } from '../parameters/layout.js';
 import { finishTree } from '../reduction/finish-tree.js';
 import type { TreeNode } from '../reduction/tree.js';
-import { slotSink } from './slot-sink.js';
+import { GradientSlot } from './gradient-slot.js';
 
 export interface OpenPolicy {
   readonly modelDir: string;
@@ -69,7 +70,7 @@ export class PolicyEngine {
   private readonly objective: Objective;
   private readonly weights: readonly [FlatBuffer, FlatBuffer];
   private readonly bound: readonly [BoundWeights, BoundWeights];
-  private readonly slots: FlatBuffer[] = [];
+  private readonly slots: GradientSlot[] = [];
   private readonly owned: Range;
   /** The whole batch's gradient on the owned part. */
   private readonly gradient: Float32Array;
@@ -100,8 +101,8 @@ export class PolicyEngine {
 
   /** Makes at least `count` gradient slots; returns the memory of all of them. */
   reserveSlots(count: number): readonly (readonly SharedArrayBuffer[])[] {
-    while (this.slots.length < count) this.slots.push(FlatBuffer.allocate(this.layout));
-    return this.slots.map((slot) => slot.memory);
+    while (this.slots.length < count) this.slots.push(new GradientSlot(this.layout));
+    return this.slots.map((slot) => slot.buffer.memory);
   }
 
   /** Log-probs of one micro-batch under the current weights, without gradient. Shape [batch]. */
@@ -123,21 +124,14 @@ export class PolicyEngine {
       terms = raw.map(({ loss, reward }, i) => ({ logp: logps[i]!, loss: loss / divisor, reward }));
       return Float64Array.from(raw, ({ dLogp }) => dLogp / divisor);
     };
-    const sink = slotSink(this.slot(task.slot), task.accumulate);
+    const sink = this.slot(task.slot).sink(task.accumulate);
     this.model.forwardBackward(this.bound[this.current], task.sequences, lossGradient, sink);
     return terms;
   }
 
   /** Adds one finished subtree's gradient to its left neighbour's. */
   mergeSlots(from: number, into: number): void {
-    const whole = { start: 0, end: this.layout.size };
-    const right = this.slot(from).slices(whole);
-    this.slot(into)
-      .slices(whole)
-      .forEach((left, segment) => {
-        const values = right[segment]!;
-        for (let i = 0; i < left.length; i++) left[i]! += values[i]!;
-      });
+    this.slot(into).add(this.slot(from));
   }
 
   /**
@@ -152,7 +146,7 @@ export class PolicyEngine {
   ): Float64Array {
     const valuesOf = ({ node, memory }: NodePart): Float32Array[] =>
       memory === null
-        ? this.slot(localSlots.get(node.firstLeaf) ?? -1).slices(this.owned)
+        ? this.slot(localSlots.get(node.firstLeaf) ?? -1).buffer.slices(this.owned)
         : this.splitLikeOwned(new Float32Array(memory, 0, this.gradient.length));
     const nodes = parts.map((part) => ({ node: part.node, slices: valuesOf(part) }));
     const targets = this.splitLikeOwned(this.gradient);
@@ -191,10 +185,10 @@ export class PolicyEngine {
   }
 
   dispose(): void {
-    for (const bound of this.bound) bound.dispose();
+    for (const resource of [...this.bound, ...this.slots]) resource.dispose();
   }
 
-  private slot(index: number): FlatBuffer {
+  private slot(index: number): GradientSlot {
     const slot = this.slots[index];
     if (slot === undefined) throw new Error(`gradient slot ${index} was not reserved`);
     return slot;

@@ -5,7 +5,7 @@ import { createLogger } from '../../lib/log.js';
 import { announceReady, exitWithParent } from '../../lib/process/lifeline.js';
 import { EngineThread } from '../compute/engine-thread.js';
 import { describeModel } from '../model/description.js';
-import { configureThreads } from '../tensorflow/load.js';
+import { configureThreads } from '../tensorflow/environment.js';
 import type { OpenReference, ReferenceEngine } from './reference-engine.js';
 import { serveReference } from './server.js';
 

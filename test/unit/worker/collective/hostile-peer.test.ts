@@ -48,8 +48,9 @@ interface Operation {
 }
 
 async function stage(t: TestContext): Promise<Stage> {
-  const ours = await bindOne(t);
+  // Closed in this order: ours need not wait for an answer to its goodbye.
   const peer = await FakePeer.bind(t);
+  const ours = await bindOne(t);
   const endpoints = [ours.endpoint, peer.endpoint];
   let generation = 0;
   const local = [{ node: { firstLeaf: 0, span: 1 }, values: FlatBuffer.allocate(layout) }];
