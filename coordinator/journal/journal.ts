@@ -1,0 +1,209 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type Database from 'libsql';
+import { v1 } from '../../proto/services.js';
+import { hasEnded, mayBecome, type RunState } from '../runs/state.js';
+import { openDatabase } from './database.js';
+import { runMessage } from './messages.js';
+import {
+  toRecord,
+  type CommittedStep,
+  type FailureKind,
+  type MemberRecord,
+  type NewRun,
+  type ReferenceAnswer,
+  type RunRecord,
+  type RunRow,
+} from './records.js';
+
+export interface Outcome {
+  readonly reason: string;
+  readonly failureKind: FailureKind | null;
+}
+
+/** What may be told to those who watch a run, besides its state and its steps, which other methods record. */
+export type RunEvent = Pick<
+  v1.WatchRunResponse.$Properties,
+  'run' | 'stageStarted' | 'stepCommitted' | 'notice'
+>;
+
+/**
+ * The coordinator's durable memory: one SQLite file in the state directory. Every method is one transaction that is on
+ * the disk when it returns, and every change that a watcher should see appends its event in the same transaction.
+ */
+export class Journal {
+  readonly #database: Database.Database;
+  readonly #listeners = new Map<string, Set<() => void>>();
+
+  private constructor(database: Database.Database) {
+    this.#database = database;
+  }
+
+  /** Opens or creates the journal. Throws a RunError where another coordinator uses it or its version is not ours. */
+  static open(stateDir: string): Journal {
+    mkdirSync(stateDir, { recursive: true });
+    return new Journal(openDatabase(join(stateDir, 'journal.sqlite')));
+  }
+
+  close(): void {
+    this.#database.close();
+  }
+
+  /** Records a new run as queued. */
+  addRun({ id, runYaml, outputDir, skipBadRows }: NewRun): RunRecord {
+    return this.#change(id, () => {
+      const now = Date.now();
+      this.#database
+        .prepare(
+          `INSERT INTO runs (id, state, reason, failure_kind, run_yaml, output_dir, skip_bad_rows, committed_steps,
+             total_steps, created_at_ms, updated_at_ms) VALUES (?, 'queued', '', NULL, ?, ?, ?, 0, 0, ?, ?)`,
+        )
+        .run(id, runYaml, outputDir, skipBadRows ? 1 : 0, now, now);
+      return this.#appendState(id);
+    });
+  }
+
+  findRun(id: string): RunRecord | undefined {
+    const row = this.#database.prepare('SELECT * FROM runs WHERE id = ?').get(id) as RunRow | undefined;
+    return row === undefined ? undefined : toRecord(row);
+  }
+
+  /** All runs, oldest first. */
+  runs(): RunRecord[] {
+    return (this.#database.prepare('SELECT * FROM runs ORDER BY position').all() as RunRow[]).map(toRecord);
+  }
+
+  /** Moves a run to its next state; one that the transition table does not allow is a defect. */
+  transition(id: string, to: RunState, outcome: Outcome = { reason: '', failureKind: null }): RunRecord {
+    return this.#change(id, () => {
+      const { state: from } = this.#run(id);
+      if (!mayBecome(from, to)) throw new Error(`run ${id} cannot go from ${from} to ${to}`);
+      this.#database
+        .prepare('UPDATE runs SET state = ?, reason = ?, failure_kind = ?, updated_at_ms = ? WHERE id = ?')
+        .run(to, outcome.reason, outcome.failureKind, Date.now(), id);
+      return this.#appendState(id);
+    });
+  }
+
+  setTotalSteps(id: string, totalSteps: number): void {
+    this.#database
+      .prepare('UPDATE runs SET total_steps = ?, updated_at_ms = ? WHERE id = ?')
+      .run(totalSteps, Date.now(), id);
+  }
+
+  addEvent(id: string, event: RunEvent): void {
+    this.#change(id, () => this.#append(id, event));
+  }
+
+  addMembership(id: string, generation: number, members: readonly MemberRecord[]): void {
+    this.#database
+      .prepare('INSERT INTO memberships (run_id, generation, members_json) VALUES (?, ?, ?)')
+      .run(id, generation, JSON.stringify(members));
+  }
+
+  memberships(id: string): { generation: number; members: MemberRecord[] }[] {
+    const rows = this.#database
+      .prepare('SELECT generation, members_json FROM memberships WHERE run_id = ? ORDER BY generation')
+      .all(id) as { generation: number; members_json: string }[];
+    return rows.map((row) => ({
+      generation: row.generation,
+      members: JSON.parse(row.members_json) as MemberRecord[],
+    }));
+  }
+
+  /** The durable commit of an optimizer step: its metrics, the new answers of the reference, and the event. */
+  commitStep(id: string, { stage, step, generation, metricsJson, answers }: CommittedStep): void {
+    this.#change(id, () => {
+      this.#database
+        .prepare('INSERT INTO steps (run_id, stage, step, generation, metrics_json) VALUES (?, ?, ?, ?, ?)')
+        .run(id, stage, step, generation, metricsJson);
+      const insertAnswer = this.#database.prepare(
+        'INSERT INTO reference_answers (run_id, stage, example, logp, mismatched_logp) VALUES (?, ?, ?, ?, ?)',
+      );
+      for (const [example, { logp, mismatchedLogp }] of answers) {
+        insertAnswer.run(id, stage, example, logp, mismatchedLogp);
+      }
+      this.#database
+        .prepare('UPDATE runs SET committed_steps = committed_steps + 1, updated_at_ms = ? WHERE id = ?')
+        .run(Date.now(), id);
+      this.#append(id, { stepCommitted: { stage, metricsJson } });
+    });
+  }
+
+  /** The committed steps' metrics lines, in order. */
+  committedSteps(id: string): Omit<CommittedStep, 'answers'>[] {
+    return this.#database
+      .prepare(
+        `SELECT stage, step, generation, metrics_json AS metricsJson FROM steps WHERE run_id = ?
+         ORDER BY stage, step`,
+      )
+      .all(id) as Omit<CommittedStep, 'answers'>[];
+  }
+
+  referenceAnswers(id: string, stage: number): Map<number, ReferenceAnswer> {
+    const rows = this.#database
+      .prepare(
+        `SELECT example, logp, mismatched_logp AS mismatchedLogp FROM reference_answers
+         WHERE run_id = ? AND stage = ?`,
+      )
+      .all(id, stage) as (ReferenceAnswer & { example: number })[];
+    return new Map(rows.map(({ example, logp, mismatchedLogp }) => [example, { logp, mismatchedLogp }]));
+  }
+
+  /** The next events with a sequence number above `after`, at most `limit`. */
+  eventsAfter(id: string, after: number, limit: number): v1.WatchRunResponse[] {
+    const rows = this.#database
+      .prepare('SELECT message FROM events WHERE run_id = ? AND sequence > ? ORDER BY sequence LIMIT ?')
+      .all(id, after, limit) as { message: ArrayBuffer }[];
+    return rows.map(({ message }) => v1.WatchRunResponse.decode(new Uint8Array(message)));
+  }
+
+  /** Calls `listener` after every new event of a run, until the returned function is called. */
+  subscribe(id: string, listener: () => void): () => void {
+    const listeners = this.#listeners.get(id) ?? new Set();
+    this.#listeners.set(id, listeners.add(listener));
+    return () => {
+      listeners.delete(listener);
+      if (listeners.size === 0) this.#listeners.delete(id);
+    };
+  }
+
+  /**
+   * Marks the runs that a coordinator left in the middle as failed: their workers are gone with it. Queued runs have
+   * lost nothing and stay queued.
+   */
+  failInterruptedRuns(reason: string): RunRecord[] {
+    return this.runs()
+      .filter(({ state }) => state !== 'queued' && !hasEnded(state))
+      .map(({ id }) => this.transition(id, 'failed', { reason, failureKind: 'runtime' }));
+  }
+
+  #run(id: string): RunRecord {
+    const run = this.findRun(id);
+    if (run === undefined) throw new Error(`the journal has no run ${id}`);
+    return run;
+  }
+
+  #change<Result>(id: string, body: () => Result): Result {
+    const result = this.#database.transaction(body).immediate();
+    for (const listener of [...(this.#listeners.get(id) ?? [])]) listener();
+    return result;
+  }
+
+  #appendState(id: string): RunRecord {
+    const run = this.#run(id);
+    this.#append(id, { run: runMessage(run) });
+    return run;
+  }
+
+  #append(id: string, event: RunEvent): void {
+    const { last } = this.#database
+      .prepare('SELECT coalesce(max(sequence), 0) AS last FROM events WHERE run_id = ?')
+      .get(id) as { last: number };
+    const sequence = last + 1;
+    const message = v1.WatchRunResponse.encode({ ...event, sequence, timeMs: Date.now() }).finish();
+    this.#database
+      .prepare('INSERT INTO events (run_id, sequence, message) VALUES (?, ?, ?)')
+      .run(id, sequence, message);
+  }
+}

@@ -1,0 +1,53 @@
+/** Version of the tables below, kept in the file's `user_version`; 0 is a new file. */
+export const SCHEMA_VERSION = 1;
+
+export const schema = `
+  CREATE TABLE runs (
+    position        INTEGER PRIMARY KEY AUTOINCREMENT,
+    id              TEXT NOT NULL UNIQUE,
+    state           TEXT NOT NULL,
+    reason          TEXT NOT NULL,
+    failure_kind    TEXT,
+    run_yaml        TEXT NOT NULL,
+    output_dir      TEXT NOT NULL,
+    skip_bad_rows   INTEGER NOT NULL,
+    committed_steps INTEGER NOT NULL,
+    total_steps     INTEGER NOT NULL,
+    created_at_ms   REAL NOT NULL,
+    updated_at_ms   REAL NOT NULL
+  ) STRICT;
+
+  -- Everything that WatchRun replays, as encoded WatchRunResponse messages.
+  CREATE TABLE events (
+    run_id   TEXT NOT NULL REFERENCES runs (id),
+    sequence INTEGER NOT NULL,
+    message  BLOB NOT NULL,
+    PRIMARY KEY (run_id, sequence)
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE steps (
+    run_id       TEXT NOT NULL REFERENCES runs (id),
+    stage        INTEGER NOT NULL,
+    step         INTEGER NOT NULL,
+    generation   INTEGER NOT NULL,
+    metrics_json TEXT NOT NULL,
+    PRIMARY KEY (run_id, stage, step)
+  ) STRICT, WITHOUT ROWID;
+
+  -- The reference's answers, by example of the stage's data, as computed in the example's leaf of epoch 0.
+  CREATE TABLE reference_answers (
+    run_id          TEXT NOT NULL REFERENCES runs (id),
+    stage           INTEGER NOT NULL,
+    example         INTEGER NOT NULL,
+    logp            REAL NOT NULL,
+    mismatched_logp REAL,
+    PRIMARY KEY (run_id, stage, example)
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE memberships (
+    run_id       TEXT NOT NULL REFERENCES runs (id),
+    generation   INTEGER NOT NULL,
+    members_json TEXT NOT NULL,
+    PRIMARY KEY (run_id, generation)
+  ) STRICT, WITHOUT ROWID;
+`;

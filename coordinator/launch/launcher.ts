@@ -1,0 +1,39 @@
+import type { ProcessExit } from '../../lib/process/child.js';
+
+/** Where processes of a run come from. Kubernetes will be another one. */
+export interface Launcher {
+  launchWorker(spec: WorkerSpec): LaunchedProcess;
+  launchReference(spec: ReferenceSpec): LaunchedReference;
+  /** Removes what the launcher itself made. */
+  close(): Promise<void>;
+}
+
+export interface WorkerSpec {
+  readonly runId: string;
+  readonly workerId: string;
+  readonly threads: number;
+  readonly logFile: string;
+}
+
+export interface ReferenceSpec {
+  readonly name: string;
+  /** Hugging Face directory of the frozen model. */
+  readonly modelDir: string;
+  readonly threads: number;
+  readonly logFile: string;
+}
+
+export interface LaunchedProcess {
+  readonly name: string;
+  /** Never rejects. */
+  readonly exited: Promise<ProcessExit>;
+  /** Asks the process to end and kills it after `graceMs`. */
+  stop(options: { readonly graceMs: number }): Promise<ProcessExit>;
+}
+
+export interface LaunchedReference extends LaunchedProcess {
+  /** Unix socket path that it serves on. */
+  readonly socket: string;
+  /** Resolves once it serves; rejects with a RunError if it ends before. */
+  readonly ready: Promise<unknown>;
+}

@@ -1,0 +1,93 @@
+import { parseArgs } from 'node:util';
+import { ConfigError, ExitCode, messageOf, UserError } from '../lib/errors.js';
+import { createLogger } from '../lib/log.js';
+import { announceReady, exitWithParent } from '../lib/process/lifeline.js';
+import { ProcessLauncher } from './launch/process-launcher.js';
+import { parseAddress } from './listen.js';
+import { startCoordinator, type Coordinator } from './server.js';
+
+const log = createLogger('coordinator');
+
+/**
+ * The coordinator as a process of its own:
+ *
+ *     node coordinator/main.js --state-dir DIR --listen 127.0.0.1:0 [--metrics-listen 127.0.0.1:0]
+ *       --worker-entry FILE --reference-entry FILE
+ *
+ * SIGTERM, SIGINT and the end of the parent all stop it in order: it cancels the current run, stops its children and
+ * closes the journal.
+ */
+async function main(): Promise<void> {
+  const options = readOptions();
+  const coordinator = await startCoordinator({
+    ...options,
+    log,
+    onFatal: (error) => {
+      log.fatal({ err: error }, 'the journal cannot be written');
+      process.exit(ExitCode.failed);
+    },
+  });
+  stopOnSignals(coordinator);
+  const { address, metricsAddress } = coordinator;
+  log.info({ address, metricsAddress }, 'coordinator is ready');
+  announceReady({ address, ...(metricsAddress === null ? {} : { metricsAddress }) });
+}
+
+const text = { type: 'string' } as const;
+const commandLine = {
+  'state-dir': text,
+  listen: { ...text, default: '127.0.0.1:0' },
+  'metrics-listen': text,
+  'worker-entry': text,
+  'reference-entry': text,
+};
+
+function parseCommandLine() {
+  try {
+    return parseArgs({ options: commandLine }).values;
+  } catch (error) {
+    throw new ConfigError(messageOf(error));
+  }
+}
+
+function readOptions() {
+  const values = parseCommandLine();
+  const required = (name: 'state-dir' | 'worker-entry' | 'reference-entry'): string => {
+    const value = values[name];
+    if (value === undefined) throw new ConfigError(`--${name} is missing`);
+    return value;
+  };
+  const workerEntry = required('worker-entry');
+  const referenceEntry = required('reference-entry');
+  const metricsListen = values['metrics-listen'];
+  return {
+    stateDir: required('state-dir'),
+    listen: parseAddress(values.listen, '--listen'),
+    metricsListen: metricsListen === undefined ? null : parseAddress(metricsListen, '--metrics-listen'),
+    makeLauncher: (coordinatorAddress: string) =>
+      new ProcessLauncher({ workerEntry, referenceEntry, coordinatorAddress }),
+  };
+}
+
+function stopOnSignals(coordinator: Coordinator): void {
+  let stopping: Promise<void> | undefined;
+  const stop = (reason: string) => (stopping ??= coordinator.stop(reason));
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(signal, () => {
+      stop(`the coordinator was stopped by ${signal}`).then(
+        () => process.exit(ExitCode.done),
+        (error: unknown) => {
+          log.fatal({ err: error }, 'the coordinator could not stop in order');
+          process.exit(ExitCode.failed);
+        },
+      );
+    });
+  }
+  exitWithParent(() => stop('the process that started the coordinator is gone'), { graceMs: 30_000 });
+}
+
+main().catch((error: unknown) => {
+  if (error instanceof UserError) log.fatal(messageOf(error));
+  else log.fatal({ err: error }, 'defect');
+  process.exit(error instanceof ConfigError ? ExitCode.badInput : ExitCode.failed);
+});

@@ -1,0 +1,60 @@
+import type { StageConfig } from '../../lib/config/types.js';
+import type { DataReport } from '../data/load.js';
+import { methodNeeds } from './methods.js';
+
+export interface DataNotice {
+  readonly text: string;
+  readonly warning: boolean;
+}
+
+/** Bounds of λ_D·n_D / (λ_U·n_U) that the KTO paper recommends (Ethayarajh et al. 2024, section on λ). */
+const recommendedRatio = { low: 1, high: 4 / 3 };
+
+/** What the user should know of a stage's data. */
+export function dataNotices(report: DataReport, stage: StageConfig, number: number): DataNotice[] {
+  const prefix = `stage ${number} (${stage.method})`;
+  const notices = [{ text: `${prefix}: ${summary(report, stage)}`, warning: false }];
+  for (const [reason, count] of report.skipped) {
+    notices.push({ text: `${prefix}: ${rows(count)} skipped: ${reason}`, warning: true });
+  }
+  if (report.promptsCut > 0) {
+    notices.push({
+      text: `${prefix}: ${report.promptsCut} prompts lost their beginning to max_prompt_length ${stage.maxPromptLength}`,
+      warning: false,
+    });
+  }
+  if (report.completionsCut > 0) {
+    notices.push({
+      text: `${prefix}: ${report.completionsCut} completions lost their end to max_length ${stage.maxLength}`,
+      warning: false,
+    });
+  }
+  const imbalance = methodNeeds[stage.method].labels ? classImbalance(report, stage) : null;
+  if (imbalance !== null) notices.push({ text: `${prefix}: ${imbalance}`, warning: true });
+  return notices;
+}
+
+function summary(report: DataReport, stage: StageConfig): string {
+  const { used, desirable, undesirable, leftOut } = report;
+  const parts = [`${used} of ${rows(report.rows)} used from ${stage.data.train}`];
+  if (methodNeeds[stage.method].labels) parts.push(`${desirable} desirable, ${undesirable} undesirable`);
+  if (leftOut > 0) parts.push(`${leftOut} left out that ${stage.method} has no use for`);
+  return parts.join('; ');
+}
+
+/** Null where the weighted classes balance as recommended. */
+function classImbalance(report: DataReport, stage: StageConfig): string | null {
+  const { desirable, undesirable } = report;
+  if (desirable === 0 || undesirable === 0) {
+    return `no ${desirable === 0 ? 'desirable' : 'undesirable'} rows: the model only learns from one side`;
+  }
+  const { desirableWeight, undesirableWeight } = stage;
+  const ratio = (desirableWeight * desirable) / (undesirableWeight * undesirable);
+  if (ratio >= recommendedRatio.low && ratio <= recommendedRatio.high) return null;
+  return (
+    `desirable_weight ${desirableWeight} × ${desirable} rows over undesirable_weight ${undesirableWeight} × ` +
+    `${undesirable} rows is ${ratio.toFixed(2)}; the KTO paper recommends 1 to 1.33`
+  );
+}
+
+const rows = (count: number) => (count === 1 ? '1 row' : `${count} rows`);

@@ -1,0 +1,81 @@
+import type { Method } from '../../lib/config/types.js';
+
+/** One line of metrics.jsonl. Names are TRL's; null for what the method lacks, or a class that the batch lacks. */
+export interface MetricsRow {
+  /** Optimizer step of the stage, from 1. */
+  readonly step: number;
+  /** From 1. */
+  readonly stage: number;
+  readonly method: Method;
+  /** Epochs done after this step. */
+  readonly epoch: number;
+  readonly loss: number;
+  /** z0, in nats. */
+  readonly kl: number | null;
+  readonly 'rewards/chosen': number | null;
+  readonly 'rewards/rejected': number | null;
+  readonly 'rewards/margins': number | null;
+  readonly 'logps/chosen': number | null;
+  readonly 'logps/rejected': number | null;
+  /** Global L2 norm before clipping. */
+  readonly grad_norm: number;
+  readonly learning_rate: number;
+  /** Prompt and completion tokens since the stage began. */
+  readonly num_tokens: number;
+  readonly step_time_s: number;
+}
+
+/** What the workers said of one example of the batch. */
+export interface ExampleResult {
+  /** Thumbs up, or a method that takes no label. */
+  readonly chosen: boolean;
+  /** Its share of the batch's loss. */
+  readonly loss: number;
+  readonly logp: number;
+  /** Null where the method has no reward. */
+  readonly reward: number | null;
+}
+
+export type StepTotals = Pick<
+  MetricsRow,
+  'step' | 'stage' | 'method' | 'epoch' | 'kl' | 'grad_norm' | 'learning_rate' | 'num_tokens' | 'step_time_s'
+>;
+
+/**
+ * The metrics of a step over its whole global batch. `examples` are in position order, and sums are taken in it, so
+ * that the figures do not depend on which worker computed what.
+ */
+export function metricsRow(totals: StepTotals, examples: readonly ExampleResult[]): MetricsRow {
+  const chosen = examples.filter((example) => example.chosen);
+  const rejected = examples.filter((example) => !example.chosen);
+  const rewardsChosen = mean(chosen.map(({ reward }) => reward));
+  const rewardsRejected = mean(rejected.map(({ reward }) => reward));
+  return {
+    step: totals.step,
+    stage: totals.stage,
+    method: totals.method,
+    epoch: totals.epoch,
+    loss: examples.reduce((sum, { loss }) => sum + loss, 0),
+    kl: totals.kl,
+    'rewards/chosen': rewardsChosen,
+    'rewards/rejected': rewardsRejected,
+    'rewards/margins':
+      rewardsChosen === null || rewardsRejected === null ? null : rewardsChosen - rewardsRejected,
+    'logps/chosen': mean(chosen.map(({ logp }) => logp)),
+    'logps/rejected': mean(rejected.map(({ logp }) => logp)),
+    grad_norm: totals.grad_norm,
+    learning_rate: totals.learning_rate,
+    num_tokens: totals.num_tokens,
+    step_time_s: totals.step_time_s,
+  };
+}
+
+function mean(values: readonly (number | null)[]): number | null {
+  if (values.length === 0) return null;
+  let sum = 0;
+  for (const value of values) {
+    if (value === null) return null;
+    sum += value;
+  }
+  return sum / values.length;
+}

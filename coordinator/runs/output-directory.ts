@@ -1,0 +1,78 @@
+import { link, mkdir, open, readdir, rm, writeFile, type FileHandle } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ConfigError, messageOf } from '../../lib/errors.js';
+
+/** What shows that a directory holds a run. Anything else in it (logs, say) is left alone. */
+const ofARun = ['run.yaml', 'metrics.jsonl', 'model', 'stages'];
+
+/**
+ * Takes a directory for a new run by writing its `run.yaml`. Of two runs that want the same directory only one gets it.
+ * Throws a ConfigError where it holds a run already, or cannot be written.
+ */
+export async function claimOutputDirectory(dir: string, runYaml: string): Promise<void> {
+  try {
+    await mkdir(dir, { recursive: true });
+    const found = (await readdir(dir)).find((name) => ofARun.includes(name));
+    if (found !== undefined) throw holdsARun(dir, found);
+    await writeNew(join(dir, 'run.yaml'), runYaml);
+  } catch (error) {
+    if (error instanceof ConfigError) throw error;
+    if (isCode(error, 'EEXIST')) throw holdsARun(dir, 'run.yaml');
+    throw new ConfigError(`cannot write to the output directory ${dir}: ${messageOf(error)}`);
+  }
+}
+
+/** Where a stage's model goes: the last stage's is the run's model. */
+export function stageModelDirectory(
+  outputDir: string,
+  stage: { readonly number: number; readonly count: number; readonly method: string },
+): string {
+  const { number, count, method } = stage;
+  return number === count
+    ? join(outputDir, 'model')
+    : join(outputDir, 'stages', `${number}-${method}`, 'model');
+}
+
+export function logFileOf(outputDir: string, name: string): string {
+  return join(outputDir, 'logs', `${name}.log`);
+}
+
+/** The run's metrics.jsonl. The journal comes first: a line is written once its step is committed there. */
+export class MetricsFile {
+  readonly #handle: FileHandle;
+
+  private constructor(handle: FileHandle) {
+    this.#handle = handle;
+  }
+
+  static async create(outputDir: string): Promise<MetricsFile> {
+    return new MetricsFile(await open(join(outputDir, 'metrics.jsonl'), 'ax'));
+  }
+
+  async append(json: string): Promise<void> {
+    await this.#handle.appendFile(`${json}\n`);
+  }
+
+  close(): Promise<void> {
+    return this.#handle.close();
+  }
+}
+
+/** Writes a file that must not exist yet: complete or not at all, and never over another one. */
+async function writeNew(file: string, text: string): Promise<void> {
+  const temporary = `${file}.${process.pid}.tmp`;
+  try {
+    await writeFile(temporary, text);
+    await link(temporary, file);
+  } finally {
+    await rm(temporary, { force: true });
+  }
+}
+
+function holdsARun(dir: string, found: string): ConfigError {
+  return new ConfigError(`${dir} already holds a run (${found}): choose another --out, or remove it`);
+}
+
+function isCode(error: unknown, code: string): boolean {
+  return error instanceof Error && 'code' in error && error.code === code;
+}

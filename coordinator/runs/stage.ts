@@ -1,0 +1,177 @@
+import { RunError } from '../../lib/errors.js';
+import type { v1 } from '../../proto/services.js';
+import { untilAborted } from '../cluster/abort.js';
+import type { WorkerGroup } from '../cluster/worker-group.js';
+import type { ReferenceAnswer } from '../journal/records.js';
+import type { LaunchedReference } from '../launch/launcher.js';
+import type { ActiveRun } from './active-run.js';
+import { methodNeeds } from './methods.js';
+import { metricsRow, type MetricsRow } from './metrics-row.js';
+import type { MetricsFile } from './output-directory.js';
+import type { PreparedStage } from './prepare.js';
+import { StepFeed, type StepUnderWay } from './step-feed.js';
+import { combineReports, type StepResult } from './step-reports.js';
+
+/** The workers that a stage is trained with. */
+export interface StageCrew {
+  readonly group: WorkerGroup;
+  readonly generation: number;
+  /** Null for a method without a reference. */
+  readonly reference: LaunchedReference | null;
+}
+
+/** Steps sent beyond the one that is being computed, so that the reference's answers to them can be fetched early. */
+const STEPS_AHEAD = 1;
+
+/** Trains one stage and has its model saved. */
+export async function trainStage(
+  run: ActiveRun,
+  stage: PreparedStage,
+  crew: StageCrew,
+  metricsFile: MetricsFile,
+): Promise<void> {
+  const { group, generation } = crew;
+  const { totalSteps } = stage.planner;
+  await startStage(run, stage, crew);
+
+  const answers = new Map<number, ReferenceAnswer>();
+  const feed = new StepFeed(stage, group, generation, answers);
+  let tokens = 0;
+  let lastCommitMs = performance.now();
+  for (let step = 1; step <= totalSteps; step++) {
+    feed.sendThrough(step + STEPS_AHEAD);
+    const underWay = feed.takeOldest();
+    const reports = await group.collect('stepReport', run.signal);
+    const result = combineReports(reports, expectedOf(stage, crew, underWay));
+    const newAnswers = newAnswersOf(underWay, result);
+
+    tokens += tokensOf(stage, underWay);
+    const nowMs = performance.now();
+    const row = rowOf(stage, underWay, result, { tokens, stepTimeS: (nowMs - lastCommitMs) / 1000 });
+    lastCommitMs = nowMs;
+
+    const metricsJson = JSON.stringify(row);
+    run.journal.commitStep(run.record.id, {
+      stage: stage.number,
+      step,
+      generation,
+      metricsJson,
+      answers: newAnswers,
+    });
+    group.broadcast({ stepCommit: { stage: stage.number, step } });
+    for (const [example, answer] of newAnswers) answers.set(example, answer);
+    await metricsFile.append(metricsJson);
+    run.telemetry.stepCommitted(row, timesOf(group, reports));
+  }
+  await saveModel(run, stage, group);
+}
+
+async function startStage(run: ActiveRun, stage: PreparedStage, crew: StageCrew): Promise<void> {
+  const { number, count, config, planner } = stage;
+  const stageStart = {
+    stage: number,
+    modelDir: stage.modelDir,
+    referenceSocket: crew.reference?.socket ?? '',
+    stageConfigJson: JSON.stringify(config),
+    totalSteps: planner.totalSteps,
+  };
+  if (crew.reference !== null) await untilAborted(crew.reference.ready, run.signal);
+  crew.group.broadcast({ stageStart });
+  const ready = await crew.group.collect('stageReady', run.signal);
+  const wrong = ready.findIndex(({ stage }) => stage !== number);
+  if (wrong >= 0) {
+    throw new RunError(
+      `${crew.group.workerId(wrong)} is ready for stage ${ready[wrong]?.stage ?? 0}, not ${number}`,
+    );
+  }
+  run.telemetry.stageStarted();
+  run.journal.addEvent(run.record.id, {
+    stageStarted: {
+      stage: number,
+      stageCount: count,
+      method: config.method,
+      totalSteps: planner.totalSteps,
+    },
+  });
+}
+
+function expectedOf(stage: PreparedStage, { group, generation }: StageCrew, underWay: StepUnderWay) {
+  const { plan, runStarts } = underWay;
+  const { reference } = methodNeeds[stage.config.method];
+  const ranks = Array.from({ length: group.size }, (_, rank) => rank);
+  return {
+    stage: stage.number,
+    step: plan.step,
+    generation,
+    workerIds: ranks.map((rank) => group.workerId(rank)),
+    positions: ranks.map((rank) => plan.leaves.slice(runStarts[rank], runStarts[rank + 1]).flat()),
+    paired: plan.batch.map((example) => stage.pairs[example] !== null),
+    reference,
+    // An example's answer is the one of its leaf of epoch 0 (DESIGN section 2).
+    answers: reference && plan.epoch === 0,
+  };
+}
+
+/** The answers that the step brought, by example. */
+function newAnswersOf({ plan }: StepUnderWay, result: StepResult): Map<number, ReferenceAnswer> {
+  const answers = new Map<number, ReferenceAnswer>();
+  plan.batch.forEach((example, position) => {
+    const { answer } = result.examples[position]!;
+    if (answer !== null) answers.set(example, answer);
+  });
+  return answers;
+}
+
+function tokensOf(stage: PreparedStage, { plan }: StepUnderWay): number {
+  return plan.batch.reduce((sum, index) => {
+    const { promptIds, completionIds } = stage.examples[index]!;
+    return sum + promptIds.length + completionIds.length;
+  }, 0);
+}
+
+function rowOf(
+  stage: PreparedStage,
+  { plan }: StepUnderWay,
+  result: StepResult,
+  { tokens, stepTimeS }: { readonly tokens: number; readonly stepTimeS: number },
+): MetricsRow {
+  const { method } = stage.config;
+  const { labels } = methodNeeds[method];
+  const totals = {
+    step: plan.step,
+    stage: stage.number,
+    method,
+    epoch: plan.step / stage.planner.stepsPerEpoch,
+    kl: result.z0,
+    grad_norm: result.gradNorm,
+    learning_rate: result.learningRate,
+    num_tokens: tokens,
+    step_time_s: stepTimeS,
+  };
+  const examples = result.examples.map(({ loss, logp, reward }, position) => ({
+    chosen: !labels || stage.examples[plan.batch[position]!]!.desirable === true,
+    loss,
+    logp,
+    reward,
+  }));
+  return metricsRow(totals, examples);
+}
+
+function timesOf(group: WorkerGroup, reports: readonly v1.StepReport.$Properties[]) {
+  const times = new Map<string, v1.StepTimes.$Properties>();
+  reports.forEach((report, rank) => {
+    if (report.times) times.set(group.workerId(rank), report.times);
+  });
+  return times;
+}
+
+/** Every worker holds the whole model; the first one writes it. */
+async function saveModel(run: ActiveRun, stage: PreparedStage, group: WorkerGroup): Promise<void> {
+  group.send(0, { saveModel: { stage: stage.number, directory: stage.outputDir } });
+  const saved = await group.receive(0, 'modelSaved', run.signal);
+  if (saved.stage !== stage.number || saved.directory !== stage.outputDir) {
+    throw new RunError(
+      `${group.workerId(0)} saved ${saved.directory ?? 'nothing'} instead of ${stage.outputDir}`,
+    );
+  }
+}

@@ -1,0 +1,102 @@
+import type { v1 } from '../../proto/services.js';
+import type { WorkerGroup } from '../cluster/worker-group.js';
+import { mismatchedCompletion } from '../plan/pairing.js';
+import type { StepPlan } from '../plan/planner.js';
+import { leafRunStarts } from '../plan/leaf-runs.js';
+import type { ReferenceAnswer } from '../journal/records.js';
+import { methodNeeds } from './methods.js';
+import type { PreparedStage } from './prepare.js';
+
+/** A step whose work is with the workers. */
+export interface StepUnderWay {
+  readonly plan: StepPlan;
+  /** First leaf of every rank's run, then the number of leaves. */
+  readonly runStarts: readonly number[];
+}
+
+/** Sends the work of a stage's steps, a little ahead of what is committed. */
+export class StepFeed {
+  readonly #stage: PreparedStage;
+  readonly #group: WorkerGroup;
+  readonly #generation: number;
+  /** The reference's answers so far, by example. */
+  readonly #answers: ReadonlyMap<number, ReferenceAnswer>;
+  readonly #underWay: StepUnderWay[] = [];
+  #sent = 0;
+
+  constructor(
+    stage: PreparedStage,
+    group: WorkerGroup,
+    generation: number,
+    answers: ReadonlyMap<number, ReferenceAnswer>,
+  ) {
+    this.#stage = stage;
+    this.#group = group;
+    this.#generation = generation;
+    this.#answers = answers;
+  }
+
+  /**
+   * Sends all work up to this step that may be sent. After epoch 0 a step goes with the answers that its examples got
+   * there, so the look-ahead holds at an epoch's edge until they are in.
+   */
+  sendThrough(lastStep: number): void {
+    while (this.#sent < Math.min(lastStep, this.#stage.planner.totalSteps)) {
+      const plan = this.#stage.planner.plan(this.#sent + 1);
+      if (!this.#mayGo(plan)) return;
+      const step = { plan, runStarts: leafRunStarts(plan.leaves.length, this.#group.size) };
+      for (let rank = 0; rank < this.#group.size; rank++) {
+        this.#group.send(rank, { stepWork: this.#workOf(step, rank) });
+      }
+      this.#underWay.push(step);
+      this.#sent += 1;
+    }
+  }
+
+  /** The oldest step under way, which is the one that the workers report next. */
+  takeOldest(): StepUnderWay {
+    const step = this.#underWay.shift();
+    if (step === undefined) throw new Error(`no step is under way after step ${this.#sent}`);
+    return step;
+  }
+
+  #mayGo(plan: StepPlan): boolean {
+    if (!methodNeeds[this.#stage.config.method].reference || plan.epoch === 0) return true;
+    return plan.batch.every((example) => this.#answers.has(example));
+  }
+
+  #workOf({ plan, runStarts }: StepUnderWay, rank: number): v1.StepWork.$Properties {
+    return {
+      stage: this.#stage.number,
+      step: plan.step,
+      generation: this.#generation,
+      runStarts: [...runStarts],
+      leaves: plan.leaves
+        .slice(runStarts[rank], runStarts[rank + 1])
+        .map((leaf) => ({ examples: leaf.map((position) => this.#example(plan, position)) })),
+      counts: plan.counts,
+    };
+  }
+
+  #example(plan: StepPlan, position: number): v1.Example.$Properties {
+    const index = plan.batch[position]!;
+    const example = this.#stage.examples[index]!;
+    const donor = this.#stage.pairs[index] ?? null;
+    const answer = plan.epoch > 0 ? this.#answers.get(index) : undefined;
+    return {
+      position,
+      row: example.row,
+      promptIds: Array.from(example.promptIds),
+      completionIds: Array.from(example.completionIds),
+      mismatchedCompletionIds: donor === null ? [] : Array.from(this.#mismatched(index, donor)),
+      desirable: example.desirable,
+      referenceLogp: answer?.logp ?? null,
+      mismatchedReferenceLogp: answer?.mismatchedLogp ?? null,
+    };
+  }
+
+  #mismatched(index: number, donor: number): Int32Array {
+    const { examples, config } = this.#stage;
+    return mismatchedCompletion(examples[index]!, examples[donor]!, config.maxLength);
+  }
+}

@@ -1,0 +1,117 @@
+import { Server, ServerCredentials } from '@grpc/grpc-js';
+import { HealthImplementation } from 'grpc-health-check';
+import { messageOf, RunError } from '../lib/errors.js';
+import type { Logger } from '../lib/log.js';
+import { channelOptions, serve } from '../proto/calls.js';
+import { clusterService, runService } from '../proto/services.js';
+import { clusterHandlers, type OpenGroups } from './cluster/cluster-service.js';
+import { defaultClusterSettings, type ClusterSettings } from './cluster/settings.js';
+import { Journal } from './journal/journal.js';
+import type { Launcher } from './launch/launcher.js';
+import { formatAddress, type ListenAddress } from './listen.js';
+import { executeRun } from './runs/execute.js';
+import { RunQueue } from './runs/run-queue.js';
+import type { RunState } from './runs/state.js';
+import { runHandlers } from './service/run-service.js';
+import { toStatus } from './service/status.js';
+import { serveHttp, type HttpEndpoint } from './telemetry/http.js';
+import { Telemetry } from './telemetry/telemetry.js';
+
+export interface CoordinatorOptions {
+  readonly stateDir: string;
+  /** Where the gRPC services listen. */
+  readonly listen: ListenAddress;
+  /** Where metrics and health are served over HTTP; null for nowhere. */
+  readonly metricsListen: ListenAddress | null;
+  /** Makes the launcher, which tells workers the coordinator's address. */
+  readonly makeLauncher: (coordinatorAddress: string) => Launcher;
+  readonly cluster?: Partial<ClusterSettings>;
+  readonly log: Logger;
+  /** Called where the coordinator cannot go on, because the journal cannot be written. */
+  readonly onFatal: (error: unknown) => void;
+}
+
+export interface Coordinator {
+  /** `host:port`. */
+  readonly address: string;
+  readonly metricsAddress: string | null;
+  /** Cancels the current run with this reason and frees everything. Queued runs stay in the journal. */
+  stop(reason: string): Promise<void>;
+}
+
+/** Starts a coordinator in this process. Rejects with a RunError where its state or addresses are taken. */
+export async function startCoordinator(options: CoordinatorOptions): Promise<Coordinator> {
+  const { log, onFatal } = options;
+  const journal = Journal.open(options.stateDir);
+  for (const { id } of journal.failInterruptedRuns('the coordinator died while the run was under way')) {
+    log.warn({ runId: id }, 'run was under way when the coordinator died: marked failed');
+  }
+
+  const groups: OpenGroups = new Map();
+  const telemetry = new Telemetry(() => countStates(journal));
+  const services = {
+    journal,
+    groups,
+    telemetry,
+    cluster: { ...defaultClusterSettings, ...options.cluster },
+    log,
+  };
+  // The launcher needs the address that the server gets, and the server needs the queue, which needs the launcher.
+  let launcher: Launcher | undefined;
+  const queue = new RunQueue(
+    journal,
+    (run, cancelled) => executeRun(run, { ...services, launcher: launcher! }, cancelled),
+    log,
+    onFatal,
+  );
+
+  const server = new Server(channelOptions);
+  serve(server, runService, runHandlers(journal, queue), toStatus);
+  serve(server, clusterService, clusterHandlers(groups), toStatus);
+  const health = new HealthImplementation({ '': 'SERVING' });
+  health.addToServer(server);
+
+  let http: HttpEndpoint | undefined;
+  let ready = false;
+  const release = async () => {
+    server.forceShutdown();
+    await http?.close();
+    await launcher?.close();
+    journal.close();
+  };
+  try {
+    const address = await bind(server, options.listen);
+    launcher = options.makeLauncher(address);
+    if (options.metricsListen !== null) {
+      http = await serveHttp(options.metricsListen, telemetry.registry, () => ready);
+    }
+    ready = true;
+    queue.wake();
+    const stop = async (reason: string) => {
+      ready = false;
+      health.setStatus('', 'NOT_SERVING');
+      await queue.stop(reason);
+      await release();
+    };
+    return { address, metricsAddress: http?.address ?? null, stop };
+  } catch (error) {
+    await release();
+    throw error;
+  }
+}
+
+function bind(server: Server, { host, port }: ListenAddress): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const wanted = formatAddress({ host, port });
+    server.bindAsync(wanted, ServerCredentials.createInsecure(), (error, boundPort) => {
+      if (error === null) resolve(formatAddress({ host, port: boundPort }));
+      else reject(new RunError(`cannot listen on ${wanted}: ${messageOf(error)}`));
+    });
+  });
+}
+
+function countStates(journal: Journal): Map<RunState, number> {
+  const counts = new Map<RunState, number>();
+  for (const { state } of journal.runs()) counts.set(state, (counts.get(state) ?? 0) + 1);
+  return counts;
+}

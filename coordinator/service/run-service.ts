@@ -1,0 +1,41 @@
+import { randomBytes } from 'node:crypto';
+import { isAbsolute, join } from 'node:path';
+import { parseRunFile } from '../../lib/config/parse.js';
+import { renderRunFile } from '../../lib/config/render.js';
+import { ConfigError } from '../../lib/errors.js';
+import type { Handlers } from '../../proto/calls.js';
+import type { runService } from '../../proto/services.js';
+import type { Journal } from '../journal/journal.js';
+import { runMessage } from '../journal/messages.js';
+import type { RunRecord } from '../journal/records.js';
+import { claimOutputDirectory } from '../runs/output-directory.js';
+import type { RunQueue } from '../runs/run-queue.js';
+import { NotFoundError } from './status.js';
+import { watchRun } from './watch-run.js';
+
+/** What a person may ask of the coordinator. */
+export function runHandlers(journal: Journal, queue: RunQueue): Handlers<typeof runService> {
+  const find = (id: string): RunRecord => {
+    const run = journal.findRun(id);
+    if (run === undefined) throw new NotFoundError(`no run ${id}`);
+    return run;
+  };
+  return {
+    submitRun: async ({ runYaml, outputDir, skipBadRows }) => {
+      if (!isAbsolute(outputDir)) throw new ConfigError(`output_dir must be an absolute path: ${outputDir}`);
+      const resolved = renderRunFile(parseRunFile(runYaml, join(outputDir, 'run.yaml')));
+      await claimOutputDirectory(outputDir, resolved);
+      const id = `run-${randomBytes(4).toString('hex')}`;
+      const run = journal.addRun({ id, runYaml: resolved, outputDir, skipBadRows });
+      queue.wake();
+      return { run: runMessage(run) };
+    },
+    getRun: ({ runId }) => ({ run: runMessage(find(runId)) }),
+    listRuns: () => ({ runs: journal.runs().map(runMessage) }),
+    cancelRun: ({ runId }) => {
+      queue.cancel(find(runId), 'cancelled by request');
+      return { run: runMessage(find(runId)) };
+    },
+    watchRun: (call) => watchRun(call, journal),
+  };
+}

@@ -1,0 +1,172 @@
+import assert from 'node:assert/strict';
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import Database from 'libsql';
+import { Journal } from '../../../../coordinator/journal/journal.js';
+import { RunError } from '../../../../lib/errors.js';
+import { v1 } from '../../../../proto/services.js';
+import { temporaryDirectory } from '../temporary-directory.js';
+
+const newRun = { id: 'run-1', runYaml: 'workers: 2\n', outputDir: '/out', skipBadRows: true };
+const step = (number: number) => ({
+  stage: 1,
+  step: number,
+  generation: 1,
+  metricsJson: `{"step":${number}}`,
+  answers: new Map([[number, { logp: -number / 3, mismatchedLogp: number % 2 === 0 ? null : -number / 7 }]]),
+});
+
+function runningJournal(dir: string): Journal {
+  const journal = Journal.open(dir);
+  journal.addRun(newRun);
+  journal.transition('run-1', 'starting');
+  journal.transition('run-1', 'running');
+  return journal;
+}
+
+test('everything is there after closing and opening again', async (t) => {
+  const dir = await temporaryDirectory(t);
+  const before = runningJournal(dir);
+  const members = [
+    {
+      workerId: 'worker-0',
+      collectiveEndpoint: 'tcp://127.0.0.1:1',
+      fingerprint: { tensorflowVersion: '2.21.0', device: 'avx2', threads: 1 },
+    },
+  ];
+  before.setTotalSteps('run-1', 9);
+  before.addMembership('run-1', 1, members);
+  before.addEvent('run-1', { notice: { text: 'hello', warning: true } });
+  before.commitStep('run-1', step(1));
+  before.commitStep('run-1', step(2));
+  const run = before.findRun('run-1');
+  before.close();
+
+  const after = Journal.open(dir);
+  t.after(() => after.close());
+  assert.deepEqual(after.findRun('run-1'), run);
+  assert.deepEqual(
+    [run?.state, run?.committedSteps, run?.totalSteps, run?.skipBadRows],
+    ['running', 2, 9, true],
+  );
+  assert.deepEqual(after.memberships('run-1'), [{ generation: 1, members }]);
+  assert.deepEqual(
+    after.committedSteps('run-1').map(({ metricsJson }) => metricsJson),
+    ['{"step":1}', '{"step":2}'],
+  );
+  assert.deepEqual(
+    after.referenceAnswers('run-1', 1),
+    new Map([
+      [1, { logp: -1 / 3, mismatchedLogp: -1 / 7 }],
+      [2, { logp: -2 / 3, mismatchedLogp: null }],
+    ]),
+  );
+  const events = after.eventsAfter('run-1', 0, 100);
+  assert.deepEqual(
+    events.map(({ sequence, event }) => `${sequence} ${event ?? ''}`),
+    ['1 run', '2 run', '3 run', '4 notice', '5 stepCommitted', '6 stepCommitted'],
+  );
+  assert.equal(events[2]?.run?.state, v1.RunState.RUN_STATE_RUNNING);
+  assert.deepEqual(
+    after.eventsAfter('run-1', 2, 2).map(({ sequence }) => sequence),
+    [3, 4],
+  );
+});
+
+test('a step is committed once', async (t) => {
+  const journal = runningJournal(await temporaryDirectory(t));
+  t.after(() => journal.close());
+  journal.commitStep('run-1', step(1));
+  assert.throws(() => journal.commitStep('run-1', step(1)));
+  assert.equal(journal.findRun('run-1')?.committedSteps, 1);
+  assert.equal(journal.eventsAfter('run-1', 0, 100).length, 4);
+});
+
+test('a transition that the table does not allow changes nothing', async (t) => {
+  const journal = Journal.open(await temporaryDirectory(t));
+  t.after(() => journal.close());
+  journal.addRun(newRun);
+  assert.throws(() => journal.transition('run-1', 'completed'), /cannot go from queued to completed/);
+  assert.equal(journal.findRun('run-1')?.state, 'queued');
+  assert.equal(journal.eventsAfter('run-1', 0, 100).length, 1);
+});
+
+test('listeners hear of every change, until they leave', async (t) => {
+  const journal = Journal.open(await temporaryDirectory(t));
+  t.after(() => journal.close());
+  let heard = 0;
+  const leave = journal.subscribe('run-1', () => (heard += 1));
+  journal.addRun(newRun);
+  journal.addEvent('run-1', { notice: { text: 'x' } });
+  leave();
+  journal.addEvent('run-1', { notice: { text: 'y' } });
+  assert.equal(heard, 2);
+});
+
+test('a run that was under way is failed on the next start; a queued one stays queued', async (t) => {
+  const journal = runningJournal(await temporaryDirectory(t));
+  t.after(() => journal.close());
+  journal.addRun({ ...newRun, id: 'run-2' });
+  const failed = journal.failInterruptedRuns('the coordinator died');
+  assert.deepEqual(
+    failed.map(({ id, state, reason, failureKind }) => [id, state, reason, failureKind]),
+    [['run-1', 'failed', 'the coordinator died', 'runtime']],
+  );
+  assert.equal(journal.findRun('run-2')?.state, 'queued');
+  assert.equal(journal.failInterruptedRuns('again').length, 0);
+});
+
+test('two coordinators cannot share a state directory', async (t) => {
+  const dir = await temporaryDirectory(t);
+  const first = Journal.open(dir);
+  assert.throws(
+    () => Journal.open(dir),
+    (error) => error instanceof RunError && error.message.includes('in use by another coordinator'),
+  );
+  first.close();
+  Journal.open(dir).close();
+});
+
+test('a journal of another version, or a file that is none, is refused by name', async (t) => {
+  const newer = await temporaryDirectory(t);
+  const database = new Database(join(newer, 'journal.sqlite'));
+  database.exec('PRAGMA user_version = 99');
+  database.close();
+  const refused = (dir: string, text: string) =>
+    assert.throws(
+      () => Journal.open(dir),
+      (error) => error instanceof RunError && error.message.includes(text) && error.message.includes(dir),
+    );
+  refused(newer, 'journal version 99');
+  const other = await temporaryDirectory(t);
+  await writeFile(join(other, 'journal.sqlite'), 'not a database, '.repeat(300));
+  refused(other, 'is not a journal or is damaged');
+});
+
+test('after kill -9 in the middle, every step that was said to be committed is there', async (t) => {
+  const dir = await temporaryDirectory(t);
+  const child = fork(new URL('./journal-writer.js', import.meta.url), [dir], { execArgv: [] });
+  t.after(() => child.kill('SIGKILL'));
+  let said = 0;
+  child.on('message', (committed) => {
+    said = committed as number;
+    if (said === 25) child.kill('SIGKILL');
+  });
+  await once(child, 'close');
+  assert.ok(said >= 25);
+
+  const journal = Journal.open(dir);
+  t.after(() => journal.close());
+  const steps = journal.committedSteps('run-1');
+  assert.ok(steps.length >= said, `${steps.length} steps in the journal, ${said} said to be committed`);
+  assert.deepEqual(
+    steps.map((committed) => committed.step),
+    steps.map((_, index) => index + 1),
+  );
+  assert.equal(journal.referenceAnswers('run-1', 1).size, steps.length);
+  assert.equal(journal.findRun('run-1')?.committedSteps, steps.length);
+  assert.equal(journal.eventsAfter('run-1', 0, 1_000_000).length, 3 + steps.length);
+});

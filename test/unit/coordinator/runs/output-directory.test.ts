@@ -1,0 +1,60 @@
+import assert from 'node:assert/strict';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import {
+  claimOutputDirectory,
+  MetricsFile,
+  stageModelDirectory,
+} from '../../../../coordinator/runs/output-directory.js';
+import { ConfigError } from '../../../../lib/errors.js';
+import { temporaryDirectory } from '../temporary-directory.js';
+
+test('of two runs that want one directory, one gets it', async (t) => {
+  const dir = join(await temporaryDirectory(t), 'out');
+  const outcomes = await Promise.allSettled([
+    claimOutputDirectory(dir, 'first\n'),
+    claimOutputDirectory(dir, 'second\n'),
+  ]);
+  assert.equal(outcomes.filter(({ status }) => status === 'fulfilled').length, 1);
+  const winner = outcomes[0].status === 'fulfilled' ? 'first\n' : 'second\n';
+  assert.equal(await readFile(join(dir, 'run.yaml'), 'utf8'), winner);
+  assert.deepEqual(await readdir(dir), ['run.yaml']);
+});
+
+test('a directory that holds a run is refused, one with logs only is not', async (t) => {
+  const dir = await temporaryDirectory(t);
+  await mkdir(join(dir, 'logs'));
+  await writeFile(join(dir, 'metrics.jsonl'), '');
+  await assert.rejects(
+    claimOutputDirectory(dir, ''),
+    (error) => error instanceof ConfigError && error.message.includes('already holds a run (metrics.jsonl)'),
+  );
+  const fresh = await temporaryDirectory(t);
+  await mkdir(join(fresh, 'logs'));
+  await claimOutputDirectory(fresh, 'workers: 1\n');
+});
+
+test('a directory that cannot be made is a ConfigError', async (t) => {
+  const dir = await temporaryDirectory(t);
+  await writeFile(join(dir, 'file'), '');
+  await assert.rejects(claimOutputDirectory(join(dir, 'file', 'out'), ''), ConfigError);
+});
+
+test('metrics.jsonl gets a line per step and never continues an old file', async (t) => {
+  const dir = await temporaryDirectory(t);
+  const file = await MetricsFile.create(dir);
+  await file.append('{"step":1}');
+  await file.append('{"step":2}');
+  await file.close();
+  assert.equal(await readFile(join(dir, 'metrics.jsonl'), 'utf8'), '{"step":1}\n{"step":2}\n');
+  await assert.rejects(MetricsFile.create(dir), { code: 'EEXIST' });
+});
+
+test('the last stage writes the run’s model', () => {
+  assert.equal(
+    stageModelDirectory('/out', { number: 1, count: 2, method: 'sft' }),
+    '/out/stages/1-sft/model',
+  );
+  assert.equal(stageModelDirectory('/out', { number: 2, count: 2, method: 'kto' }), '/out/model');
+});

@@ -1,0 +1,104 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { combineReports, type ExpectedReports } from '../../../../coordinator/runs/step-reports.js';
+import { RunError } from '../../../../lib/errors.js';
+import type { v1 } from '../../../../proto/services.js';
+
+type Report = v1.StepReport.$Properties;
+
+const expected: ExpectedReports = {
+  stage: 1,
+  step: 5,
+  generation: 1,
+  workerIds: ['worker-0', 'worker-1'],
+  positions: [[2, 0], [1]],
+  paired: [true, false, true],
+  reference: true,
+  answers: true,
+};
+
+const reportOf = (positions: number[], changes: Partial<Report> = {}): Report => ({
+  stage: 1,
+  step: 5,
+  generation: 1,
+  examples: positions.map((position) => ({
+    position,
+    loss: position,
+    logp: -position,
+    reward: position / 2,
+    referenceLogp: -1 - position,
+    mismatchedReferenceLogp: position === 1 ? null : -100 - position,
+  })),
+  z0: 0.25,
+  gradNorm: 1.5,
+  learningRate: 0.001,
+  ...changes,
+});
+
+const combine = (first: Report, second: Report, changes: Partial<ExpectedReports> = {}) =>
+  combineReports([first, second], { ...expected, ...changes });
+
+const throwsRunError = (body: () => unknown, message: RegExp) =>
+  assert.throws(body, (error) => error instanceof RunError && message.test(error.message));
+
+test('examples are put at their positions, with the reference’s answers', () => {
+  const result = combine(reportOf([2, 0]), reportOf([1]));
+  assert.deepEqual(
+    result.examples.map(({ loss }) => loss),
+    [0, 1, 2],
+  );
+  assert.deepEqual(
+    result.examples.map(({ answer }) => answer),
+    [
+      { logp: -1, mismatchedLogp: -100 },
+      { logp: -2, mismatchedLogp: null },
+      { logp: -3, mismatchedLogp: -102 },
+    ],
+  );
+  assert.deepEqual([result.z0, result.gradNorm, result.learningRate], [0.25, 1.5, 0.001]);
+});
+
+test('a method without reference has no z0, rewards and answers', () => {
+  const result = combine(reportOf([2, 0], { z0: null }), reportOf([1], { z0: null }), {
+    reference: false,
+    answers: false,
+  });
+  assert.equal(result.z0, null);
+  assert.deepEqual(result.examples[0], { loss: 0, logp: -0, reward: null, answer: null });
+});
+
+test('workers that disagree by one bit are named, with both values', () => {
+  const near = 1.5 + 2 ** -52;
+  throwsRunError(
+    () => combine(reportOf([2, 0]), reportOf([1], { gradNorm: near })),
+    /worker-0 and worker-1 disagree on the grad_norm of step 5: 1\.5 and 1\.5000000000000002/,
+  );
+  throwsRunError(
+    () => combine(reportOf([2, 0]), reportOf([1], { z0: null })),
+    /z0 of step 5: 0\.25 and none/,
+  );
+  throwsRunError(() => combine(reportOf([2, 0]), reportOf([1], { learningRate: 0 })), /learning_rate/);
+});
+
+test('a report of other work, or one that is not complete, is refused', () => {
+  throwsRunError(() => combine(reportOf([2, 0], { step: 4 }), reportOf([1])), /worker-0's report.*step 4/);
+  throwsRunError(() => combine(reportOf([2, 0]), reportOf([1], { stage: 2 })), /worker-1's report.*stage 2/);
+  throwsRunError(() => combine(reportOf([2]), reportOf([1])), /1 examples instead of 2/);
+  throwsRunError(() => combine(reportOf([0, 2]), reportOf([1])), /example 0 where example 2 was due/);
+});
+
+test('a number that is missing or not finite is refused before it is committed', () => {
+  const spoiled = (change: Partial<v1.ExampleReport.$Properties>) => {
+    const report = reportOf([2, 0]);
+    Object.assign(report.examples![1]!, change);
+    return () => combine(report, reportOf([1]));
+  };
+  throwsRunError(spoiled({ loss: NaN }), /worker-0's report of step 5, example 0: loss is NaN/);
+  throwsRunError(spoiled({ reward: null }), /reward is missing/);
+  throwsRunError(spoiled({ logp: -Infinity }), /logp is -Infinity/);
+  throwsRunError(spoiled({ mismatchedReferenceLogp: null }), /mismatched_reference_logp is missing/);
+  throwsRunError(
+    () => combine(reportOf([2, 0], { gradNorm: Infinity }), reportOf([1], { gradNorm: Infinity })),
+    /grad_norm is Infinity/,
+  );
+});
