@@ -4,7 +4,8 @@ import { createLogger, type Logger } from '../lib/log.js';
 import { MonitoringServer } from '../lib/monitoring-server.js';
 import { exitWithParent } from '../lib/process/lifeline.js';
 import { v1 } from '../proto/services.js';
-import { Collective, PeerError } from './collective/collective.js';
+import { Collective } from './collective/collective.js';
+import { PeerLostError } from './collective/peer-lost-error.js';
 import { EngineThread } from './compute/engine-thread.js';
 import type { OpenPolicy, PolicyEngine } from './compute/policy-engine.js';
 import { WorkerMetrics } from './metrics.js';
@@ -56,7 +57,7 @@ function readOptions(): WorkerOptions {
 
 function originOf(error: unknown): v1.FailureOrigin {
   if (error instanceof ConfigError) return v1.FailureOrigin.FAILURE_ORIGIN_CONFIG;
-  if (error instanceof PeerError) return v1.FailureOrigin.FAILURE_ORIGIN_PEER;
+  if (error instanceof PeerLostError) return v1.FailureOrigin.FAILURE_ORIGIN_PEER;
   return v1.FailureOrigin.FAILURE_ORIGIN_RUNTIME;
 }
 

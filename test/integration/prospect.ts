@@ -25,11 +25,11 @@ export interface Started {
   readonly finished: Promise<Finished>;
 }
 
-/** Starts `prospect` as a user would. */
-export function startProspect(args: readonly string[]): Started {
+/** Starts `prospect` as a user would. `env` is added to the environment. */
+export function startProspect(args: readonly string[], env: Readonly<Record<string, string>> = {}): Started {
   const child = spawn(process.execPath, [cli, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, NO_COLOR: '1' },
+    env: { ...process.env, NO_COLOR: '1', ...env },
   });
   const output = { stdout: '', stderr: '' };
   child.stdout.setEncoding('utf8').on('data', (text: string) => (output.stdout += text));

@@ -1,4 +1,5 @@
 import { RunError, messageOf } from '../../lib/errors.js';
+import { PeerLostError } from './peer-lost-error.js';
 import { digestOf, mustAgree } from './agreement.js';
 import { Exchange, type ExchangePlan } from './exchange.js';
 import { FrameError, decodeFrame, encodeFrame, routingIdOf, type Frame, type Sender } from './frame.js';
@@ -138,7 +139,9 @@ export class Group {
   private newExchange(kind: 'hello' | 'announce', tag: OperationTag, plan: ExchangePlan): Exchange {
     return new Exchange(this.sender, kind, tag, plan, this.links, this.timeoutMs, (waitingFor) => {
       const names = waitingFor.map((link) => link.name).join(', ');
-      this.fail(new RunError(`nothing from ${names} for ${this.timeoutMs / 1000} s, ${this.activity()}`));
+      this.fail(
+        new PeerLostError(`nothing from ${names} for ${this.timeoutMs / 1000} s, ${this.activity()}`),
+      );
     });
   }
 
@@ -195,7 +198,8 @@ export class Group {
     if (link.left || this.leaving) {
       link.close();
       this.answered(link);
-    } else this.fail(new RunError(`${link.name} ${what}, ${this.activity()}; that worker's log says why`));
+    } else
+      this.fail(new PeerLostError(`${link.name} ${what}, ${this.activity()}; that worker's log says why`));
   }
 
   private answered(link: PeerLink): void {
@@ -206,7 +210,7 @@ export class Group {
     const needed = gone.find((link) =>
       [this.joining, ...this.open.values()].some((exchange) => exchange.isWaitingFor(link)),
     );
-    if (needed) this.fail(new RunError(`${needed.name} has left, ${this.activity()}`));
+    if (needed) this.fail(new PeerLostError(`${needed.name} has left, ${this.activity()}`));
   }
 
   private activity(): string {

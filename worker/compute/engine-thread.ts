@@ -46,15 +46,17 @@ function fromPlain({ name, message, stack }: PlainError): Error {
 }
 
 /** Thread side: opens an engine when asked to, in place of the one before, and answers calls to it one after the other. */
-export function serveEngine<Options>(open: (options: Options) => Engine): void {
+export function serveEngine(open: (options: never) => Engine): void {
   const port = parentPort;
   if (port === null) throw new Error('serveEngine runs on a worker thread only');
   let engine: Engine | null = null;
-  const reopen = (options: Options): void => {
-    engine?.dispose();
-    engine = open(options);
-  };
-  const call = (method: string, args: readonly unknown[]): unknown => {
+  const call = (method: string | null, args: readonly unknown[]): unknown => {
+    if (method === null) {
+      engine?.dispose();
+      // EngineThread.open has checked the type on the other side.
+      engine = open(args[0] as never);
+      return undefined;
+    }
     if (engine === null) throw new Error(`${method} was called before an engine was opened`);
     return (Reflect.get(engine, method) as (...values: readonly unknown[]) => unknown).apply(engine, [
       ...args,
@@ -63,8 +65,7 @@ export function serveEngine<Options>(open: (options: Options) => Engine): void {
   port.on('message', ({ id, method, args }: Call) => {
     let answer: Answer;
     try {
-      const value = method === null ? reopen(args[0] as Options) : call(method, args);
-      answer = { id, ok: true, value };
+      answer = { id, ok: true, value: call(method, args) };
     } catch (error) {
       answer = { id, ok: false, error: toPlain(error) };
     }
@@ -73,8 +74,8 @@ export function serveEngine<Options>(open: (options: Options) => Engine): void {
 }
 
 interface Pending {
-  resolve(value: unknown): void;
-  reject(error: Error): void;
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: Error) => void;
 }
 
 /** Main-thread side of an engine that runs on a thread of its own. */
@@ -88,7 +89,7 @@ export class EngineThread<Options, E extends Engine> {
   constructor(entry: URL) {
     this.thread = new Worker(entry);
     this.thread.on('message', (answer: Answer) => this.settle(answer));
-    this.thread.on('error', (error) => this.end(error as Error));
+    this.thread.on('error', (error) => this.end(error));
     this.thread.on('exit', (code) => this.end(new Error(`the compute thread ended with code ${code}`)));
   }
 

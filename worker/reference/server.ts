@@ -46,7 +46,7 @@ export async function serveReference(
   vocabSize: number,
 ): Promise<Server> {
   const server = new Server(channelOptions);
-  const logProbs = async (request: v1.LogProbsRequest): Promise<v1.ILogProbsResponse> => ({
+  const logProbs = async (request: v1.LogProbsRequest): Promise<v1.LogProbsResponse.$Properties> => ({
     logps: Array.from(await engine.call('logps', readSequences(request, vocabSize))),
   });
   serve(server, referenceService, { logProbs }, toStatus);

@@ -21,7 +21,7 @@ export class CoordinatorLink {
   readonly stopped: Promise<string>;
   private stop: (reason: string) => void = () => undefined;
   private readonly client: Client;
-  private readonly stream: ClientDuplexStream<v1.IJoinRequest, v1.JoinResponse>;
+  private readonly stream: ClientDuplexStream<v1.JoinRequest.$Properties, v1.JoinResponse>;
   private readonly heartbeat: NodeJS.Timeout;
 
   /** @param onWork called as soon as work arrives, before anyone reads it */
@@ -40,7 +40,7 @@ export class CoordinatorLink {
     this.heartbeat = setInterval(() => this.send({ heartbeat: {} }), HEARTBEAT_INTERVAL_MS);
   }
 
-  send(message: v1.IJoinRequest): void {
+  send(message: v1.JoinRequest.$Properties): void {
     this.stream.write(message);
   }
 
@@ -56,23 +56,40 @@ export class CoordinatorLink {
     this.client.close();
   }
 
-  private sort({ membership, stageStart, stepWork, stepCommit, saveModel, stop }: v1.JoinResponse): void {
-    if (stepWork != null) {
-      const work = v1.StepWork.create(stepWork);
+  private sort(response: v1.JoinResponse): void {
+    switch (response.message) {
+      case 'stepWork':
+        this.receive(v1.StepWork.create(response.stepWork ?? {}));
+        break;
+      case 'stepCommit':
+        this.commits.put(v1.StepCommit.create(response.stepCommit ?? {}));
+        break;
+      case 'membership':
+        this.control.put({ kind: 'membership', membership: v1.Membership.create(response.membership ?? {}) });
+        break;
+      case 'stageStart':
+        this.control.put({ kind: 'stageStart', stageStart: v1.StageStart.create(response.stageStart ?? {}) });
+        break;
+      case 'saveModel':
+        this.control.put({ kind: 'saveModel', saveModel: v1.SaveModel.create(response.saveModel ?? {}) });
+        break;
+      case 'stop':
+        this.stop(response.stop?.reason ?? '');
+        break;
+      case undefined:
+        this.fail(
+          new RunError(`the coordinator at ${this.address} sent a message that this version does not know`),
+        );
+    }
+  }
+
+  private receive(work: v1.StepWork): void {
+    try {
       this.onWork(work);
       this.work.put(work);
-    } else if (stepCommit != null) this.commits.put(v1.StepCommit.create(stepCommit));
-    else if (membership != null)
-      this.control.put({ kind: 'membership', membership: v1.Membership.create(membership) });
-    else if (stageStart != null)
-      this.control.put({ kind: 'stageStart', stageStart: v1.StageStart.create(stageStart) });
-    else if (saveModel != null)
-      this.control.put({ kind: 'saveModel', saveModel: v1.SaveModel.create(saveModel) });
-    else if (stop != null) this.stop(stop.reason ?? '');
-    else
-      this.fail(
-        new RunError(`the coordinator at ${this.address} sent a message that this version does not know`),
-      );
+    } catch (error) {
+      this.fail(error instanceof Error ? error : new Error(String(error)));
+    }
   }
 
   private fail(error: Error): void {

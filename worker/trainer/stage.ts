@@ -116,7 +116,7 @@ async function inOrder<T, R>(items: readonly T[], ask: (item: T) => Promise<R>):
   return results;
 }
 
-function reportOf(task: StepTask, outcome: StepOutcome, generation: number): v1.IStepReport {
+function reportOf(task: StepTask, outcome: StepOutcome, generation: number): v1.StepReport.$Properties {
   const examples = task.leaves.flatMap((leaf, i) =>
     leaf.map(({ position }, j) => {
       const { loss, logp, reward } = outcome.terms[i]![j]!;

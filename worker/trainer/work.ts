@@ -82,7 +82,7 @@ export function readStepWork(work: v1.StepWork, expected: Expected): StepTask {
 }
 
 function readExample(
-  example: v1.IExample,
+  example: v1.Example.$Properties,
   { vocabSize }: Expected,
   refuse: (reason: string) => never,
 ): TrainingExample {

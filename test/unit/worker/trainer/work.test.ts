@@ -5,7 +5,7 @@ import { mismatchedSequences, readStepWork, type Expected } from '../../../../wo
 
 const expected: Expected = { stage: 0, generation: 1, rank: 1, worldSize: 2, vocabSize: 10 };
 
-const example = (position: number, properties: v1.IExample = {}): v1.IExample => ({
+const example = (position: number, properties: v1.Example.$Properties = {}): v1.Example.$Properties => ({
   position,
   row: position + 100,
   promptIds: [1, 2],
@@ -14,8 +14,8 @@ const example = (position: number, properties: v1.IExample = {}): v1.IExample =>
 });
 
 /** Work of rank 1 of 2 over the wire and back, as it arrives. */
-function arrived(properties: v1.IStepWork = {}): v1.StepWork {
-  const work: v1.IStepWork = {
+function arrived(properties: v1.StepWork.$Properties = {}): v1.StepWork {
+  const work: v1.StepWork.$Properties = {
     stage: 0,
     step: 7,
     generation: 1,
@@ -48,7 +48,7 @@ test('work is read as it was sent', () => {
   assert.equal(mismatchedSequences(task.leaves[0]!).length, 1);
 });
 
-const refusals: [string, v1.IStepWork, RegExp][] = [
+const refusals: [string, v1.StepWork.$Properties, RegExp][] = [
   ['another stage', { stage: 3 }, /stage 3 step 7 .* another stage than 0/],
   ['another generation', { generation: 9 }, /generation 9, not 1/],
   ['another number of workers', { runStarts: [0, 1, 2, 3] }, /cut for 3 workers/],
