@@ -13,7 +13,8 @@ export interface LoadOptions {
   readonly maxLength: number;
   /** Less than `maxLength`. */
   readonly maxPromptLength: number;
-  readonly method: Method;
+  /** Decides what a label must be; null uses every row, whatever its label. */
+  readonly method: Method | null;
   /** Count bad rows by reason instead of failing. */
   readonly skipBadRows: boolean;
 }

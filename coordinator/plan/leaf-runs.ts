@@ -61,17 +61,20 @@ function cheapestCuts(leafCount: number, worldSize: number, limits: Limits): num
 function runCosts(leafCount: number, { mostSums }: Limits): (start: number, end: number) => number {
   const sumsOutweigh = leafCount ** 2 + 1;
   return (start, end) => {
-    const sums = partialSumCount(start, end);
+    const sums = partialSumCount(start, end, leafCount);
     return sums > mostSums ? Infinity : sums * sumsOutweigh + (end - start) ** 2;
   };
 }
 
-/** How many maximal aligned subtrees (2^j leaves from a multiple of 2^j on) the leaves [start, end) fall into. */
-export function partialSumCount(start: number, end: number): number {
+/**
+ * How many maximal aligned subtrees (2^j leaves from a multiple of 2^j on) the leaves [start, end) fall into. At the end
+ * of all leaves a subtree reaches as far beyond it as it likes: what is not there adds nothing.
+ */
+export function partialSumCount(start: number, end: number, leafCount: number): number {
   let count = 0;
   for (let leaf = start; leaf < end; count += 1) {
-    let size = leaf === 0 ? 2 ** Math.floor(Math.log2(end)) : leaf & -leaf;
-    while (leaf + size > end) size /= 2;
+    let size = leaf === 0 ? 2 ** Math.ceil(Math.log2(leafCount)) : leaf & -leaf;
+    while (leaf + size > end && end < leafCount) size /= 2;
     leaf += size;
   }
   return count;

@@ -41,7 +41,7 @@ export class Planner {
   #order: { readonly epoch: number; readonly indices: readonly number[] } | null = null;
 
   /**
-   * @param pairs for each example its partner by `pairMismatched`; all null for a method without pairs
+   * @param pairs for each example its partner by `pairMismatched`; empty or all null for a method without pairs
    * @throws ConfigError for KTO data without a single pair: its z0 could not be estimated.
    */
   constructor(examples: readonly Example[], pairs: readonly (number | null)[], settings: PlannedSettings) {
@@ -71,7 +71,7 @@ export class Planner {
       leaves: cutIntoLeaves(lengths, microBatchSize),
       counts: {
         examples: batch.length,
-        mismatchedPairs: batch.filter((index) => this.#pairs[index] !== null).length,
+        mismatchedPairs: batch.filter((index) => typeof this.#pairs[index] === 'number').length,
         completionTokens: examples.reduce((sum, { completionIds }) => sum + completionIds.length, 0),
       },
     };

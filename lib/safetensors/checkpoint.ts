@@ -6,7 +6,7 @@ import { ConfigError, messageOf } from '../errors.js';
 import { SafetensorsFile } from './file.js';
 import { MAX_HEADER_BYTES, type TensorInfo } from './header.js';
 import { parseStrictJson } from './json.js';
-import { quote } from './text.js';
+import { quote } from '../text.js';
 
 const SINGLE = 'model.safetensors';
 const INDEX = 'model.safetensors.index.json';

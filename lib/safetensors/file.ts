@@ -4,7 +4,7 @@ import { ConfigError, messageOf } from '../errors.js';
 import { isFloatDtype, type FloatDtype } from './dtype.js';
 import { widenBfloat16, widenFloat16 } from './float-bits.js';
 import { headerLength, LENGTH_BYTES, parseHeader, type TensorEntry } from './header.js';
-import { quote } from './text.js';
+import { quote } from '../text.js';
 
 /** Bytes read at a time: bounds the memory that a read takes beside its target. */
 const CHUNK_BYTES = 4 * 2 ** 20;

@@ -1,3 +1,4 @@
+import { allocateShared } from '../tensorflow/shared-memory.js';
 import type { ParameterLayout, Range, TensorPlace } from './layout.js';
 
 /**
@@ -19,7 +20,7 @@ export class FlatBuffer {
     const bytes = (range: Range) => (range.end - range.start) * Float32Array.BYTES_PER_ELEMENT;
     return new FlatBuffer(
       layout,
-      layout.segments.map((segment) => new SharedArrayBuffer(bytes(segment))),
+      layout.segments.map((segment) => allocateShared(bytes(segment))),
     );
   }
 

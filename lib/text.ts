@@ -1,4 +1,4 @@
-/** Longest piece of a foreign file that an error message repeats, in characters. */
+/** Longest piece of foreign text that an error message repeats, in characters. */
 const MAX_QUOTED = 200;
 
 /** Foreign text as a part of a one-line message: without control characters and not too long. */

@@ -1,0 +1,36 @@
+import { Command } from 'commander';
+import type { Terminal } from '../output/terminal.js';
+import { train } from '../train.js';
+
+interface Options {
+  readonly out: string;
+  readonly workers?: string;
+  readonly set: readonly string[];
+  readonly skipBadRows?: boolean;
+}
+
+export function trainCommand(terminal: Terminal): Command {
+  return new Command('train')
+    .description('train on this machine, as a run file says')
+    .argument('<run.yaml>', 'the run file')
+    .requiredOption('--out <dir>', 'where the model, the metrics and the resolved run file go')
+    .option('--workers <n>', 'worker processes; the result does not depend on it (same as --set workers=N)')
+    .option('--set <key=value>', 'set a key of the run file; may be given again', collect, [])
+    .option('--skip-bad-rows', 'count rows that cannot be read, and go on without them')
+    .addHelpText('after', help)
+    .action(async (runFile: string, { out, workers, set, skipBadRows }: Options) => {
+      const overrides = workers === undefined ? set : [...set, `workers=${workers}`];
+      const options = { runFile, overrides, outputDir: out, skipBadRows: skipBadRows === true };
+      const { after } = await train(options, terminal);
+      terminal.out.line(`trained model: ${after}`);
+    });
+}
+
+function collect(value: string, before: readonly string[]): readonly string[] {
+  return [...before, value];
+}
+
+const help = `
+Examples:
+  prospect train kto.yaml --out runs/first
+  prospect train kto.yaml --out runs/second --workers 2 --set learning_rate=1e-6 --set epochs=2`;

@@ -1,0 +1,43 @@
+import { status, type Client, type ServiceError } from '@grpc/grpc-js';
+import { ConfigError, RunError } from '../../../lib/errors.js';
+import { callUnary, openServerStream } from '../../../proto/calls.js';
+import { runService, v1 } from '../../../proto/services.js';
+
+/**
+ * Gives a run to the coordinator; returns its id.
+ * @throws ConfigError where the coordinator refuses the run file or its data.
+ */
+export async function submitRun(client: Client, request: v1.SubmitRunRequest.$Properties): Promise<string> {
+  const { run } = await callUnary(client, runService.submitRun, request).catch(throwAsUserError);
+  if (!run?.id) throw new RunError('the coordinator took the run but named no id');
+  return run.id;
+}
+
+export async function cancelRun(client: Client, runId: string): Promise<void> {
+  await callUnary(client, runService.cancelRun, { runId }).catch(throwAsUserError);
+}
+
+/** All events of a run, from its first on, until it ends. */
+export async function* watchRun(client: Client, runId: string): AsyncGenerator<v1.WatchRunResponse> {
+  const stream = openServerStream(client, runService.watchRun, { runId, afterSequence: 0 });
+  try {
+    yield* stream as AsyncIterable<v1.WatchRunResponse>;
+  } catch (error) {
+    throwAsUserError(error);
+  } finally {
+    stream.cancel();
+  }
+}
+
+/** The statuses that the coordinator answers with on purpose; every other one means that it is gone or broken. */
+function throwAsUserError(error: unknown): never {
+  if (!isServiceError(error)) throw error;
+  const { code, details } = error;
+  if (code === status.INVALID_ARGUMENT) throw new ConfigError(details);
+  if (code === status.NOT_FOUND || code === status.FAILED_PRECONDITION) throw new RunError(details);
+  throw new RunError(`the coordinator does not answer (${status[code]}: ${details})`);
+}
+
+function isServiceError(error: unknown): error is ServiceError {
+  return error instanceof Error && 'code' in error && typeof error.code === 'number' && 'details' in error;
+}

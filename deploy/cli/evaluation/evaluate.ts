@@ -1,0 +1,94 @@
+import type { Example } from '../../../coordinator/data/example.js';
+import { mismatchedCompletion, pairMismatched } from '../../../coordinator/plan/pairing.js';
+import type { StageConfig } from '../../../lib/config/types.js';
+import { ConfigError } from '../../../lib/errors.js';
+import { joinSequence, type Scorer } from '../scoring.js';
+import { feedbackStatistics, logpPerToken, type FeedbackStatistics } from './statistics.js';
+
+/** Held-out rows before and after a stage; what is written to `eval.json`. */
+export type Evaluation =
+  | ({ readonly method: 'kto'; readonly beta: number } & BeforeAfter<FeedbackStatistics>)
+  | ({ readonly method: 'sft' } & BeforeAfter<FineTuningStatistics>);
+
+interface BeforeAfter<Statistics> {
+  readonly rows: number;
+  readonly before: Statistics;
+  readonly after: Statistics;
+}
+
+export interface FineTuningStatistics {
+  /** Mean log-prob of a completion token, in nats. */
+  readonly logpPerToken: number;
+}
+
+/** Hugging Face directories. */
+export interface EvaluatedModels {
+  readonly before: string;
+  readonly after: string;
+  readonly reference: string;
+}
+
+type StageSettings = Pick<StageConfig, 'method' | 'beta' | 'globalBatchSize' | 'maxLength'>;
+
+/**
+ * Judges the model of before and after a stage by rows that the stage was not trained on.
+ * @throws ConfigError for KTO where no two rows make a mismatched pair, so that there is no z0.
+ */
+export function evaluate(
+  examples: readonly Example[],
+  models: EvaluatedModels,
+  stage: StageSettings,
+  scorer: Scorer,
+): Evaluation {
+  const rows = examples.length;
+  if (stage.method === 'sft') {
+    const judge = (model: string) => {
+      const logps = scorer(model, examples.map(joinSequence));
+      return { logpPerToken: logpPerToken(examples.map((example, i) => judged(example, logps[i]!, 0))) };
+    };
+    return { method: 'sft', rows, before: judge(models.before), after: judge(models.after) };
+  }
+  const { before, after } = judgeFeedback(examples, models, stage, scorer);
+  return { method: 'kto', beta: stage.beta, rows, before, after };
+}
+
+function judgeFeedback(
+  examples: readonly Example[],
+  models: EvaluatedModels,
+  { beta, globalBatchSize, maxLength }: StageSettings,
+  scorer: Scorer,
+): { before: FeedbackStatistics; after: FeedbackStatistics } {
+  const own = examples.map(joinSequence);
+  const mismatched = pairMismatched(examples, globalBatchSize).flatMap((donor, index) => {
+    if (donor === null) return [];
+    const { promptIds } = examples[index]!;
+    const completionIds = mismatchedCompletion(examples[index]!, examples[donor]!, maxLength);
+    return [joinSequence({ promptIds, completionIds })];
+  });
+  if (mismatched.length === 0) {
+    throw new ConfigError(
+      'data.eval has no two rows with different prompts, so there is no z0 to judge them by',
+    );
+  }
+  const scores = new Map<string, { own: readonly number[]; mismatched: readonly number[] }>();
+  // Two of the three are often one model: it is scored once.
+  for (const model of new Set(Object.values(models) as string[])) {
+    const logps = scorer(model, [...own, ...mismatched]);
+    scores.set(model, { own: logps.slice(0, own.length), mismatched: logps.slice(own.length) });
+  }
+  const reference = scores.get(models.reference)!;
+  const judge = (model: string) => {
+    const policy = scores.get(model)!;
+    const rows = examples.map((example, i) => judged(example, policy.own[i]!, reference.own[i]!));
+    const pairs = policy.mismatched.map((policyLogp, i) => ({
+      policyLogp,
+      referenceLogp: reference.mismatched[i]!,
+    }));
+    return feedbackStatistics(rows, pairs, beta);
+  };
+  return { before: judge(models.before), after: judge(models.after) };
+}
+
+function judged({ desirable, completionIds }: Example, policyLogp: number, referenceLogp: number) {
+  return { desirable: desirable === true, completionTokens: completionIds.length, policyLogp, referenceLogp };
+}

@@ -1,0 +1,48 @@
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { loadExamples } from '../../../coordinator/data/load.js';
+import { TextTokenizer } from '../../../coordinator/data/tokenizer.js';
+import { stageModelDirectory } from '../../../coordinator/runs/output-directory.js';
+import type { RunConfig } from '../../../lib/config/types.js';
+import { writeFileAtomically } from '../atomic-file.js';
+import { formatTable } from '../output/table.js';
+import type { Terminal } from '../output/terminal.js';
+import { createScorer } from '../scoring.js';
+import { evaluate, type EvaluatedModels } from './evaluate.js';
+import { evaluationTable } from './report.js';
+
+export interface FinishedRun {
+  readonly config: RunConfig;
+  /** Absolute. */
+  readonly outputDir: string;
+  readonly skipBadRows: boolean;
+}
+
+/** Judges the last stage by its held-out rows, if it names any: prints a table and writes `eval.json`. */
+export async function evaluateHeldOut(run: FinishedRun, { out, err }: Terminal): Promise<void> {
+  const stage = run.config.stages.at(-1)!;
+  const file = stage.data.eval;
+  if (file === null) return;
+  err.line(`evaluating the held-out rows of ${file}`);
+  const models = lastStageModels(run);
+  const { method, maxLength, maxPromptLength } = stage;
+  const loading = { method, maxLength, maxPromptLength, skipBadRows: run.skipBadRows };
+  const { examples } = await loadExamples(file, TextTokenizer.load(models.after), loading);
+  const evaluation = evaluate(examples, models, stage, createScorer(availableParallelism()));
+  await writeFileAtomically(join(run.outputDir, 'eval.json'), `${JSON.stringify(evaluation, null, 2)}\n`);
+  out.line('');
+  for (const line of formatTable(evaluationTable(evaluation))) out.line(line);
+  out.line('');
+}
+
+/** Directories of what the last stage started from, wrote, and was held to. */
+export function lastStageModels({ config, outputDir }: Omit<FinishedRun, 'skipBadRows'>): EvaluatedModels {
+  const { stages } = config;
+  const directoryOf = (index: number) => {
+    const { method } = stages[index]!;
+    return stageModelDirectory(outputDir, { number: index + 1, count: stages.length, method });
+  };
+  const last = stages.at(-1)!;
+  const before = last.model ?? directoryOf(stages.length - 2);
+  return { before, after: directoryOf(stages.length - 1), reference: last.reference ?? before };
+}

@@ -1,0 +1,59 @@
+import { availableParallelism } from 'node:os';
+import { loadExamples, type DataReport } from '../../coordinator/data/load.js';
+import { TextTokenizer } from '../../coordinator/data/tokenizer.js';
+import { ConfigError } from '../../lib/errors.js';
+import { DEFAULTS } from '../../lib/config/resolve.js';
+import { setUpTensorFlow } from '../tensorflow/setup.js';
+import type { Terminal } from './output/terminal.js';
+import { createScorer, joinSequence } from './scoring.js';
+
+export const defaultMaxLength = DEFAULTS.maxLength;
+
+export interface ScoreOptions {
+  /** Hugging Face directory. */
+  readonly model: string;
+  readonly data: string;
+  readonly maxLength: number;
+  readonly maxPromptLength: number;
+  readonly skipBadRows: boolean;
+}
+
+export interface ScoredRow {
+  /** Row of the file, from 0, blank lines not counted. */
+  readonly index: number;
+  /** Sum of the log-probs of the completion's tokens, in nats. */
+  readonly logp: number;
+  readonly completion_tokens: number;
+}
+
+/** `prospect score`: the log-probs of all completions of a file, by the data rules of training. */
+export async function score(options: ScoreOptions, { err }: Terminal): Promise<ScoredRow[]> {
+  const { model, data, maxLength, maxPromptLength, skipBadRows } = options;
+  if (maxPromptLength >= maxLength) {
+    throw new ConfigError(
+      `--max-prompt-length ${maxPromptLength} must be less than --max-length ${maxLength}`,
+    );
+  }
+  const tokenizer = TextTokenizer.load(model);
+  const loading = { maxLength, maxPromptLength, skipBadRows, method: null };
+  const { examples, report } = await loadExamples(data, tokenizer, loading);
+  for (const line of describe(report, options)) err.line(`${err.style.yellow('warning:')} ${line}`);
+  await setUpTensorFlow({ check: false, log: err.line });
+  const logps = createScorer(availableParallelism())(model, examples.map(joinSequence));
+  return examples.map(({ row, completionIds }, i) => ({
+    index: row,
+    logp: logps[i]!,
+    completion_tokens: completionIds.length,
+  }));
+}
+
+function describe(report: DataReport, { maxLength, maxPromptLength }: ScoreOptions): string[] {
+  const lines = [...report.skipped].map(([reason, count]) => `rows skipped: ${count}: ${reason}`);
+  if (report.promptsCut > 0) {
+    lines.push(`prompts that lost their beginning to ${maxPromptLength} tokens: ${report.promptsCut}`);
+  }
+  if (report.completionsCut > 0) {
+    lines.push(`completions that lost their end to ${maxLength} tokens: ${report.completionsCut}`);
+  }
+  return lines;
+}

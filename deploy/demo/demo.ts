@@ -1,0 +1,84 @@
+import { existsSync } from 'node:fs';
+import { readFile, rm } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import { join, resolve } from 'node:path';
+import { TextTokenizer } from '../../coordinator/data/tokenizer.js';
+import { openForInference } from '../../worker/inference/open.js';
+import { generate } from '../../worker/inference/generate.js';
+import { packagePath } from '../cli/package.js';
+import type { Terminal } from '../cli/output/terminal.js';
+import { train } from '../cli/train.js';
+import type { Row } from './feedback.js';
+import { writeTinyModel } from './tiny-model.js';
+
+const defaultOutputDir = 'demo-run';
+const startModel = 'start-model';
+const seed = 1;
+
+/** Emails that replies are sampled to, and how. */
+const sampling = { emails: 4, options: { temperature: 0.7, topP: 0.95, maxNewTokens: 80, seed } } as const;
+
+/**
+ * Supervised fine-tuning and KTO of a tiny model on replies to customer emails, by the same path as `prospect train`.
+ *
+ * @param out where the run goes; null for `demo-run`, where an earlier demo is replaced
+ */
+export async function runDemo(out: string | null, terminal: Terminal): Promise<void> {
+  const outputDir = resolve(out ?? defaultOutputDir);
+  if (out === null && existsSync(join(outputDir, startModel))) await rm(outputDir, { recursive: true });
+  const dataDir = packagePath('deploy/demo/data');
+  const start = join(outputDir, startModel);
+  await writeTinyModel(start, dataDir, seed);
+
+  terminal.err.line(
+    'A tiny model learns how a shop answers emails, well and badly (sft), and then from thumbs up',
+  );
+  terminal.err.line('and down which replies customers want (kto): two workers and a frozen reference.');
+  const { before, after } = await train(
+    {
+      runFile: packagePath('deploy/demo/demo.yaml'),
+      overrides: [`model=${JSON.stringify(start)}`],
+      outputDir,
+      skipBadRows: false,
+    },
+    terminal,
+  );
+  await showReplies(join(dataDir, 'held-out.jsonl'), before, after, terminal);
+  showWhatNext(after, terminal);
+}
+
+/** Samples replies to the same emails, with the same seed, from the model of before KTO and the one of after it. */
+async function showReplies(heldOut: string, before: string, after: string, { out }: Terminal): Promise<void> {
+  const lines = (await readFile(heldOut, 'utf8')).split('\n').slice(0, sampling.emails);
+  const prompts = lines.map((line) => (JSON.parse(line) as Row).prompt);
+  const tokenizer = TextTokenizer.load(after);
+  const promptIds = prompts.map((prompt) => {
+    const text = tokenizer.applyChatTemplate(prompt, { addGenerationPrompt: true });
+    return Int32Array.from(tokenizer.encode(text, { specialTokens: false }));
+  });
+  const replies = [before, after].map((directory) => {
+    const model = openForInference(directory, availableParallelism());
+    return generate(model, promptIds, sampling.options).map((ids) =>
+      tokenizer.decode(ids, { skipSpecialTokens: true }),
+    );
+  });
+  const { bold, dim, red, green } = out.style;
+  out.line('Replies to emails that it never saw, sampled with the same seed before and after KTO:');
+  prompts.forEach((prompt, index) => {
+    out.line('');
+    out.line(bold(prompt.map(({ content }) => content).join('\n')));
+    out.line(`  ${dim('before')}  ${red(replies[0]![index]!)}`);
+    out.line(`  ${dim('after ')}  ${green(replies[1]![index]!)}`);
+  });
+}
+
+function showWhatNext(modelDir: string, { out }: Terminal): void {
+  const path = JSON.stringify(modelDir);
+  out.line('');
+  out.line(`The trained model: ${modelDir}`);
+  out.line('In Python:');
+  out.line(`  from transformers import AutoModelForCausalLM, AutoTokenizer`);
+  out.line(
+    `  model, tokenizer = (kind.from_pretrained(${path}) for kind in (AutoModelForCausalLM, AutoTokenizer))`,
+  );
+}

@@ -1,0 +1,55 @@
+import { readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { dirname, resolve } from 'node:path';
+
+import { ConfigError, messageOf } from '../errors.js';
+import { checkStages } from './check.js';
+import { applyOverrides } from './overrides.js';
+import { resolveRun } from './resolve.js';
+import { RunDocument } from './run-document.js';
+import { mergeStages } from './stages.js';
+import type { RunConfig } from './types.js';
+import { validate } from './validate.js';
+
+export interface LoadOptions {
+  /** `KEY=VALUE` overrides, as of `--set` (see `applyOverrides`). */
+  readonly set?: readonly string[];
+  /** Cores that `threads_per_worker: auto` shares out among the workers. Default: this machine's. */
+  readonly cores?: number;
+}
+
+/**
+ * Reads a run file. Relative paths in it start at its folder.
+ *
+ * @throws ConfigError if it cannot be read, or as `parseRunFile`.
+ */
+export function loadRunFile(path: string, options: LoadOptions): RunConfig {
+  let text: string;
+  try {
+    text = new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(path));
+  } catch (error) {
+    throw new ConfigError(`${path}: cannot be read (${messageOf(error)})`);
+  }
+  return parseRunFile(text, path, { ...options, baseDir: dirname(resolve(path)) });
+}
+
+/**
+ * The resolved form of a run file's text: overrides applied, stages merged, defaults filled in, paths absolute.
+ *
+ * @param file what to call it in errors
+ * @throws ConfigError with one line for each thing that is wrong: `file:line: key: what, and what to do`, or
+ *   `--set key: …` where an override is to blame.
+ */
+export function parseRunFile(
+  text: string,
+  file: string,
+  { set = [], cores = availableParallelism(), baseDir }: LoadOptions & { readonly baseDir: string },
+): RunConfig {
+  const document = new RunDocument(text, file);
+  applyOverrides(document, set);
+  const validated = validate(document);
+  const stages = mergeStages(validated.runFile);
+  checkStages(document, validated, stages);
+  document.throwProblems();
+  return resolveRun(validated.runFile, stages, { baseDir, cores });
+}

@@ -1,0 +1,92 @@
+import { resolve as resolvePath } from 'node:path';
+
+import type { RunFile } from './schema.js';
+import type { MergedStage } from './stages.js';
+import type { Method, RunConfig, StageConfig } from './types.js';
+
+/** As in TRL, but for the batch: KTO's estimate of the KL wants 16 examples a step, and workers several micro-batches. */
+export const DEFAULTS = {
+  beta: 0.1,
+  desirableWeight: 1,
+  undesirableWeight: 1,
+  learningRate: { kto: 1e-6, sft: 2e-5 } satisfies Record<Method, number>,
+  lrSchedule: 'linear',
+  warmupSteps: 0,
+  adamBeta1: 0.9,
+  adamBeta2: 0.999,
+  adamEpsilon: 1e-8,
+  weightDecay: 0,
+  maxGradNorm: 1,
+  epochs: 3,
+  globalBatchSize: 16,
+  microBatchSize: 4,
+  maxLength: 1024,
+  shuffle: true,
+  seed: 42,
+  workers: 1,
+} as const;
+
+/** Sizes that other keys are compared with. */
+export function sizesOf({ keys }: MergedStage) {
+  const globalBatchSize = keys.global_batch_size ?? DEFAULTS.globalBatchSize;
+  const maxLength = keys.max_length ?? DEFAULTS.maxLength;
+  return {
+    globalBatchSize,
+    microBatchSize: keys.micro_batch_size ?? Math.min(DEFAULTS.microBatchSize, globalBatchSize),
+    maxLength,
+    maxPromptLength: keys.max_prompt_length ?? Math.floor(maxLength / 2),
+  };
+}
+
+/** The resolved form of a run file that `checkStages` found nothing wrong with. */
+export function resolveRun(
+  runFile: RunFile,
+  stages: readonly MergedStage[],
+  { baseDir, cores }: { readonly baseDir: string; readonly cores: number },
+): RunConfig {
+  const [first, ...rest] = stages.map((stage) => resolveStage(stage, baseDir));
+  const workers = runFile.workers ?? DEFAULTS.workers;
+  const threads = runFile.threads_per_worker ?? 'auto';
+  return {
+    workers,
+    threadsPerWorker: threads === 'auto' ? Math.max(1, Math.floor(cores / workers)) : threads,
+    stages: [given(first, 'stages'), ...rest],
+  };
+}
+
+function resolveStage(stage: MergedStage, baseDir: string): StageConfig {
+  const { keys } = stage;
+  const method = given(keys.method, 'method');
+  const absolute = (path: string | null | undefined) =>
+    typeof path === 'string' ? resolvePath(baseDir, path) : null;
+  return {
+    method,
+    model: absolute(keys.model),
+    reference: absolute(keys.reference),
+    data: {
+      train: resolvePath(baseDir, given(keys.data?.train, 'data.train')),
+      eval: absolute(keys.data?.eval),
+    },
+    beta: keys.beta ?? DEFAULTS.beta,
+    desirableWeight: keys.desirable_weight ?? DEFAULTS.desirableWeight,
+    undesirableWeight: keys.undesirable_weight ?? DEFAULTS.undesirableWeight,
+    learningRate: keys.learning_rate ?? DEFAULTS.learningRate[method],
+    lrSchedule: keys.lr_schedule ?? DEFAULTS.lrSchedule,
+    warmupSteps: keys.warmup_steps ?? DEFAULTS.warmupSteps,
+    adamBeta1: keys.adam_beta1 ?? DEFAULTS.adamBeta1,
+    adamBeta2: keys.adam_beta2 ?? DEFAULTS.adamBeta2,
+    adamEpsilon: keys.adam_epsilon ?? DEFAULTS.adamEpsilon,
+    weightDecay: keys.weight_decay ?? DEFAULTS.weightDecay,
+    maxGradNorm: keys.max_grad_norm ?? DEFAULTS.maxGradNorm,
+    maxSteps: keys.max_steps ?? null,
+    epochs: keys.epochs ?? DEFAULTS.epochs,
+    ...sizesOf(stage),
+    shuffle: keys.shuffle ?? DEFAULTS.shuffle,
+    seed: keys.seed ?? DEFAULTS.seed,
+  };
+}
+
+function given<T>(value: T | undefined, key: string): T {
+  if (value === undefined) throw new Error(`${key} is missing: the run file was not checked`);
+  return value;
+}

@@ -1,0 +1,164 @@
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { openCheckpoint } from '../../lib/safetensors/checkpoint.js';
+import { fixturePath, readFixture } from '../parity/fixtures.js';
+import { prospect, temporaryDirectory } from './prospect.js';
+
+interface GoldenRun {
+  readonly hyper: {
+    readonly beta: number;
+    readonly desirable_weight: number;
+    readonly undesirable_weight: number;
+    readonly lr: number;
+  };
+  readonly labels: boolean[];
+  readonly prompt_ids: number[][];
+  readonly completion_ids: number[][];
+  readonly steps: {
+    readonly loss: number;
+    readonly kl: number;
+    readonly grad_norm: number;
+    readonly rewards_chosen: number;
+    readonly rewards_rejected: number;
+  }[];
+  readonly noisy_tensors: Record<string, unknown>;
+}
+
+type Metrics = Record<string, number | null>;
+
+function modelDirectory(directory: string, weights: string): string {
+  mkdirSync(directory);
+  for (const file of ['config.json', 'tokenizer.json', 'tokenizer_config.json']) {
+    copyFileSync(fixturePath(`models/llama/${file}`), join(directory, file));
+  }
+  copyFileSync(fixturePath(weights), join(directory, 'model.safetensors'));
+  return directory;
+}
+
+function writeRows(file: string, run: GoldenRun): void {
+  const rows = run.labels.map((label, i) => ({
+    prompt_ids: run.prompt_ids[i],
+    completion_ids: run.completion_ids[i],
+    label,
+  }));
+  writeFileSync(file, rows.map((row) => JSON.stringify(row)).join('\n') + '\n');
+}
+
+function readMetrics(file: string): Metrics[] {
+  const lines = readFileSync(file, 'utf8').trim().split('\n');
+  return lines.map((line) => JSON.parse(line) as Metrics);
+}
+
+function readModel(directory: string): Map<string, Float32Array> {
+  const checkpoint = openCheckpoint(directory);
+  try {
+    return new Map(
+      [...checkpoint.tensors.values()].map(({ name, shape }) => {
+        const values = new Float32Array(shape.reduce((product, dimension) => product * dimension, 1));
+        checkpoint.read(name, values);
+        return [name, values];
+      }),
+    );
+  } finally {
+    checkpoint.close();
+  }
+}
+
+function within(actual: number | null | undefined, expected: number, tolerance: number, what: string): void {
+  assert.ok(typeof actual === 'number', `${what} is ${actual}`);
+  assert.ok(Math.abs(actual - expected) <= tolerance, `${what}: ${actual}, golden ${expected}`);
+}
+
+/** The parity README's rule for weights: 1e-5 for 99.9 % of a tensor's entries, all within lr × steps. */
+function compareWeights(trained: string, golden: string, run: GoldenRun): void {
+  const ours = readModel(trained);
+  const theirs = readModel(golden);
+  assert.deepEqual([...ours.keys()].sort(), [...theirs.keys()].sort());
+  const reach = run.hyper.lr * run.steps.length;
+  for (const [name, expected] of theirs) {
+    const actual = ours.get(name)!;
+    const differences = Array.from(expected, (value, i) => Math.abs(value - actual[i]!));
+    const worst = differences.reduce((a, b) => Math.max(a, b), 0);
+    assert.ok(worst <= reach, `${name} is off by ${worst}`);
+    if (name in run.noisy_tensors) continue;
+    const far = differences.filter((difference) => difference > 1e-5).length;
+    assert.ok(
+      far <= differences.length / 1000,
+      `${name}: ${far} of ${differences.length} entries are off by more than 1e-5`,
+    );
+  }
+}
+
+describe('golden training runs', () => {
+  for (const name of ['train_llama_full', 'train_llama_perturbed']) {
+    test(`${name} with one worker and with two`, async (t) => {
+      const run = readFixture(`golden/${name}.json`) as GoldenRun;
+      const directory = temporaryDirectory(t);
+      const perturbed = name === 'train_llama_perturbed';
+      const start = perturbed ? `golden/${name}/policy_init.safetensors` : 'models/llama/model.safetensors';
+      const model = modelDirectory(join(directory, 'policy'), start);
+      const golden = modelDirectory(
+        join(directory, 'golden'),
+        `golden/${name}/weights_step${run.steps.length}.safetensors`,
+      );
+      writeRows(join(directory, 'rows.jsonl'), run);
+      writeFileSync(
+        join(directory, 'run.yaml'),
+        [
+          `model: ${model}`,
+          `reference: ${fixturePath('models/llama')}`,
+          'method: kto',
+          `beta: ${run.hyper.beta}`,
+          `desirable_weight: ${run.hyper.desirable_weight}`,
+          `undesirable_weight: ${run.hyper.undesirable_weight}`,
+          `learning_rate: ${run.hyper.lr}`,
+          'lr_schedule: constant',
+          'global_batch_size: 16',
+          'micro_batch_size: 4',
+          `max_steps: ${run.steps.length}`,
+          'shuffle: false',
+          'threads_per_worker: 1',
+          'data: { train: rows.jsonl }',
+          '',
+        ].join('\n'),
+      );
+      const digests = new Set<string>();
+      for (const workers of ['1', '2']) {
+        const out = join(directory, `out-${workers}`);
+        const { code, stderr } = await prospect([
+          'train',
+          join(directory, 'run.yaml'),
+          '--workers',
+          workers,
+          '--out',
+          out,
+        ]);
+        assert.equal(code, 0, stderr);
+        const metrics = readMetrics(join(out, 'metrics.jsonl'));
+        assert.equal(metrics.length, run.steps.length);
+        metrics.forEach((row, i) => {
+          const expected = run.steps[i]!;
+          const at = `${workers} workers, step ${i + 1}`;
+          assert.equal(row['step'], i + 1);
+          within(row['loss'], expected.loss, 1e-5, `${at}: loss`);
+          within(row['kl'], expected.kl, 1e-3, `${at}: kl`);
+          within(row['rewards/chosen'], expected.rewards_chosen, 1e-3, `${at}: rewards/chosen`);
+          within(row['rewards/rejected'], expected.rewards_rejected, 1e-3, `${at}: rewards/rejected`);
+          within(row['grad_norm'], expected.grad_norm, 1e-4 * expected.grad_norm, `${at}: grad_norm`);
+        });
+        if (!perturbed)
+          assert.equal(metrics[0]!['kl'], 0, 'at step 1 the policy is the reference, bit for bit');
+        compareWeights(join(out, 'model'), golden, run);
+        digests.add(
+          createHash('sha256')
+            .update(readFileSync(join(out, 'model/model.safetensors')))
+            .digest('hex'),
+        );
+      }
+      assert.equal(digests.size, 1, 'the weights depend on the number of workers');
+    });
+  }
+});

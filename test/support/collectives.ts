@@ -1,0 +1,111 @@
+import type { TestContext } from 'node:test';
+
+import { Collective, type CollectiveOptions, type OperationTag } from '../../worker/collective/collective.js';
+import { FlatBuffer } from '../../worker/parameters/flat-buffer.js';
+import {
+  BLOCK_SIZE,
+  layOut,
+  ownedRange,
+  type ParameterLayout,
+  type Range,
+} from '../../worker/parameters/layout.js';
+import { finishTree } from '../../worker/reduction/finish-tree.js';
+import { accumulationPlan, runsOf } from '../../worker/reduction/tree.js';
+
+const OPTIONS: CollectiveOptions = { runId: 'run-1', host: '127.0.0.1', timeoutMs: 20_000 };
+
+/** A collective that the test closes, whatever becomes of it. */
+export async function bindOne(t: TestContext, options: Partial<CollectiveOptions> = {}): Promise<Collective> {
+  const collective = await Collective.bind({ ...OPTIONS, ...options });
+  t.after(() => collective.close());
+  return collective;
+}
+
+/** All ranks of generation 1, in this process. */
+export async function connectedGroup(
+  t: TestContext,
+  worldSize: number,
+  options: Partial<CollectiveOptions> = {},
+): Promise<Collective[]> {
+  const ranks = await Promise.all(Array.from({ length: worldSize }, () => bindOne(t, options)));
+  await connectAll(ranks, 1);
+  return ranks;
+}
+
+export async function connectAll(ranks: readonly Collective[], generation: number): Promise<void> {
+  const endpoints = ranks.map(({ endpoint }) => endpoint);
+  await Promise.all(ranks.map((collective, rank) => collective.connect({ generation, rank, endpoints })));
+}
+
+/** A flat space of whole blocks, in segments that end after the given blocks. */
+export function layoutOf(blocks: number, segmentEnds: readonly number[] = []): ParameterLayout {
+  const layout = layOut([{ name: 'weight', shape: [blocks, BLOCK_SIZE] }]);
+  const edges = [0, ...segmentEnds, blocks].map((block) => block * BLOCK_SIZE);
+  return { ...layout, segments: edges.slice(1).map((end, index) => ({ start: edges[index]!, end })) };
+}
+
+/** All values of a buffer, in one array. */
+export function valuesOf(buffer: FlatBuffer): Float32Array {
+  const values = new Float32Array(buffer.layout.size);
+  let offset = 0;
+  for (const slice of buffer.slices({ start: 0, end: values.length })) {
+    values.set(slice, offset);
+    offset += slice.length;
+  }
+  return values;
+}
+
+function write(into: FlatBuffer, range: Range, values: Float32Array): void {
+  let offset = 0;
+  for (const slice of into.slices(range)) {
+    slice.set(values.subarray(offset, offset + slice.length));
+    offset += slice.length;
+  }
+}
+
+function add(into: FlatBuffer, values: Float32Array): void {
+  let offset = 0;
+  for (const slice of into.slices({ start: 0, end: values.length })) {
+    for (let index = 0; index < slice.length; index++) slice[index] = slice[index]! + values[offset + index]!;
+    offset += slice.length;
+  }
+}
+
+/** What a worker does in a step: sums its leaves, and all leaves with the others. Resolves to the sum over all leaves. */
+export async function allReduceLeaves(
+  collective: Collective,
+  rank: number,
+  layout: ParameterLayout,
+  leaves: readonly Float32Array[],
+  runStarts: readonly number[],
+  step: number,
+): Promise<Float32Array> {
+  const tag = (phase: number): OperationTag => ({ stage: 0, step, phase });
+  const runs = runsOf(runStarts);
+  const plan = accumulationPlan(runs[rank]!, leaves.length);
+  const slots = Array.from({ length: plan.slotCount }, () => FlatBuffer.allocate(layout));
+  for (const one of plan.steps) {
+    if (one.kind === 'merge') add(slots[one.into]!, valuesOf(slots[one.from]!));
+    else if (one.accumulate) add(slots[one.slot]!, leaves[one.leaf]!);
+    else write(slots[one.slot]!, { start: 0, end: layout.size }, leaves[one.leaf]!);
+  }
+  const local = plan.nodes.map(({ node, slot }) => ({ node, values: slots[slot]! }));
+  const parts = await collective.reduceScatter(tag(0), layout, local, runs, leaves.length);
+
+  const owned = ownedRange(layout, rank, runs.length);
+  const ownValues = (firstLeaf: number) => {
+    const { values } = local.find(({ node }) => node.firstLeaf === firstLeaf)!;
+    return valuesOf(values).subarray(owned.start, owned.end);
+  };
+  const nodes = parts.map(({ node, memory }) => ({
+    node,
+    values: memory ? new Float32Array(memory) : ownValues(node.firstLeaf),
+  }));
+  const sum = new Float32Array(owned.end - owned.start);
+  finishTree(nodes, leaves.length, sum);
+
+  const result = FlatBuffer.allocate(layout);
+  write(result, owned, sum);
+  await collective.allGatherParts(tag(1), result);
+  return valuesOf(result);
+}

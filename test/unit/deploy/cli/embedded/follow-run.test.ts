@@ -1,0 +1,124 @@
+import assert from 'node:assert/strict';
+import { test, type TestContext } from 'node:test';
+import { credentials, Server, ServerCredentials, status, type Client } from '@grpc/grpc-js';
+import { followRun } from '../../../../../deploy/cli/embedded/follow-run.js';
+import { submitRun } from '../../../../../deploy/cli/embedded/run-client.js';
+import { Interrupted } from '../../../../../deploy/cli/exit.js';
+import { createStyle } from '../../../../../deploy/cli/output/style.js';
+import { createProgressDisplay, type ProgressDisplay } from '../../../../../deploy/cli/progress/display.js';
+import { ConfigError, messageOf, RunError } from '../../../../../lib/errors.js';
+import { connect, serve, type Handlers } from '../../../../../proto/calls.js';
+import { runService, v1 } from '../../../../../proto/services.js';
+
+const { RunState, FailureKind } = v1;
+
+/** A coordinator that knows one run, whose events are `events`, and that refuses everything else. */
+async function startCoordinator(
+  context: TestContext,
+  events: readonly v1.WatchRunResponse.$Properties[],
+  refusal: number = status.UNIMPLEMENTED,
+): Promise<Client> {
+  const refuse = () => {
+    throw new Error('refused');
+  };
+  const handlers: Handlers<typeof runService> = {
+    submitRun: refuse,
+    getRun: refuse,
+    listRuns: refuse,
+    cancelRun: refuse,
+    watchRun: (call) => {
+      events.forEach((event, index) => call.write({ sequence: index + 1, timeMs: index * 1_000, ...event }));
+      call.end();
+    },
+  };
+  const server = new Server();
+  serve(server, runService, handlers, (error) => ({ code: refusal, details: messageOf(error) }));
+  const port = await new Promise<number>((resolve, reject) => {
+    server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) => {
+      if (error === null) resolve(bound);
+      else reject(error);
+    });
+  });
+  const client = connect(`127.0.0.1:${port}`, credentials.createInsecure());
+  context.after(() => {
+    client.close();
+    server.forceShutdown();
+  });
+  return client;
+}
+
+function recordDisplay(): { display: ProgressDisplay; lines: string[] } {
+  const lines: string[] = [];
+  const line = (text: string) => void lines.push(text);
+  const output = { style: createStyle(false), write: line, line, interactive: false, columns: () => 80 };
+  return { display: createProgressDisplay(output), lines };
+}
+
+const stageStarted = { stage: 1, stageCount: 1, method: 'kto', totalSteps: 2 };
+const step = (number: number) => ({
+  stepCommitted: {
+    stage: 1,
+    metricsJson: JSON.stringify({
+      step: number,
+      loss: 0.5,
+      kl: 0.25,
+      'rewards/margins': 1,
+      num_tokens: number * 100,
+    }),
+  },
+});
+const ended = (state: v1.RunState, more: v1.Run.$Properties = {}) => ({ run: { id: 'r1', state, ...more } });
+
+test('a run that completes is shown from its notices to its last step', async (t) => {
+  const client = await startCoordinator(t, [
+    { run: { id: 'r1', state: RunState.RUN_STATE_QUEUED } },
+    { notice: { text: '16 rows' } },
+    { notice: { text: '2 completions were cut', warning: true } },
+    { stageStarted },
+    step(1),
+    step(2),
+    ended(RunState.RUN_STATE_COMPLETED),
+  ]);
+  const { display, lines } = recordDisplay();
+  await followRun(client, 'r1', display);
+  assert.deepEqual(lines, [
+    '16 rows',
+    'warning: 2 completions were cut',
+    'kto  step 1/2  loss 0.5000  kl 0.2500  margin 1.000  100 tokens/s  ETA 0:01',
+    'kto  step 2/2  loss 0.5000  kl 0.2500  margin 1.000  100 tokens/s  ETA 0:00',
+  ]);
+});
+
+test('a failed run ends in its reason; what kind decides the exit code', async (t) => {
+  const client = await startCoordinator(t, [
+    ended(RunState.RUN_STATE_FAILED, { reason: 'w0 died', failureKind: FailureKind.FAILURE_KIND_RUNTIME }),
+  ]);
+  const { display } = recordDisplay();
+  await assert.rejects(followRun(client, 'r1', display), new RunError('w0 died'));
+});
+
+test('a run that failed by its model or data is bad input', async (t) => {
+  const client = await startCoordinator(t, [
+    ended(RunState.RUN_STATE_FAILED, { reason: 'bad model', failureKind: FailureKind.FAILURE_KIND_CONFIG }),
+  ]);
+  await assert.rejects(followRun(client, 'r1', recordDisplay().display), new ConfigError('bad model'));
+});
+
+test('a cancelled run is an interruption', async (t) => {
+  const client = await startCoordinator(t, [{ stageStarted }, ended(RunState.RUN_STATE_CANCELLED)]);
+  await assert.rejects(followRun(client, 'r1', recordDisplay().display), Interrupted);
+});
+
+test('a stream that ends before the run, or a step without its stage, is an error', async (t) => {
+  const cut = await startCoordinator(t, [{ stageStarted }, step(1)]);
+  await assert.rejects(followRun(cut, 'r1', recordDisplay().display), /before the run had ended/);
+  const disordered = await startCoordinator(t, [step(1)]);
+  await assert.rejects(followRun(disordered, 'r1', recordDisplay().display), /a step before its stage/);
+});
+
+test('a refused run is bad input; a coordinator that is gone is not', async (t) => {
+  const refusing = await startCoordinator(t, [], status.INVALID_ARGUMENT);
+  await assert.rejects(submitRun(refusing, {}), new ConfigError('refused'));
+  const broken = await startCoordinator(t, [], status.INTERNAL);
+  await assert.rejects(submitRun(broken, {}), RunError);
+});

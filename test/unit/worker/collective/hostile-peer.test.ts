@@ -1,0 +1,288 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { describe, it, type TestContext } from 'node:test';
+
+import { RunError } from '../../../../lib/errors.js';
+import { digestOf } from '../../../../worker/collective/agreement.js';
+import type { Collective } from '../../../../worker/collective/collective.js';
+import { MAX_PAYLOAD_BYTES, type FrameContent, type Message } from '../../../../worker/collective/frame.js';
+import { sendingSocket } from '../../../../worker/collective/sockets.js';
+import { FlatBuffer } from '../../../../worker/parameters/flat-buffer.js';
+import { ownedRange } from '../../../../worker/parameters/layout.js';
+import { runsOf } from '../../../../worker/reduction/tree.js';
+import { bindOne, layoutOf } from '../../../support/collectives.js';
+import { FakePeer, type Content } from '../../../support/fake-peer.js';
+import { randomFrom } from '../../../support/leaves.js';
+import { waitUntil } from '../../../support/wait-until.js';
+
+// Rank 0 is ours and holds leaf 0; rank 1 is the test's and holds leaf 1. Each owns 40 blocks: two chunks of the other's.
+const layout = layoutOf(80);
+const runs = runsOf([0, 1, 2]);
+const owned = ownedRange(layout, 0, 2);
+const CHUNK = MAX_PAYLOAD_BYTES / 4;
+const tag = { stage: 0, step: 3, phase: 1 };
+const plan = digestOf([layout.segments, runs, 2]);
+const values = Float32Array.from({ length: owned.end }, (_, index) => index + 1);
+
+const announce = { kind: 'announce', tag, payload: plan } as const;
+const chunk = (index: number): FrameContent => ({
+  kind: 'data',
+  tag,
+  node: { firstLeaf: 1, span: 1 },
+  offset: index * CHUNK,
+  payload: new Uint8Array(values.slice(index * CHUNK, Math.min((index + 1) * CHUNK, owned.end)).buffer),
+});
+
+interface Stage {
+  readonly ours: Collective;
+  readonly peer: FakePeer;
+  /** Joins the next generation. */
+  join(): Promise<void>;
+  /** Begins the reduceScatter of ours and resolves when its announcement has reached the peer. */
+  begin(): Promise<Operation>;
+}
+interface Operation {
+  /** Ours; resolves to what it received of leaf 1. */
+  readonly result: Promise<Float32Array>;
+}
+
+async function stage(t: TestContext): Promise<Stage> {
+  // Closed in this order: ours need not wait for an answer to its goodbye.
+  const peer = await FakePeer.bind(t);
+  const ours = await bindOne(t);
+  const endpoints = [ours.endpoint, peer.endpoint];
+  let generation = 0;
+  const local = [{ node: { firstLeaf: 0, span: 1 }, values: FlatBuffer.allocate(layout) }];
+  return {
+    ours,
+    peer,
+    async join() {
+      generation++;
+      await Promise.all([
+        ours.connect({ generation, rank: 0, endpoints }),
+        peer.join(ours.endpoint, generation),
+      ]);
+    },
+    async begin() {
+      const result = ours
+        .reduceScatter(tag, layout, local, runs, 2)
+        .then((parts) => Float32Array.from(new Float32Array(parts[1]!.memory!)));
+      result.catch(() => undefined);
+      await peer.next('announce');
+      return { result };
+    },
+  };
+}
+
+/** Plays the peer's part of the reduceScatter to its end. */
+async function behave({ peer }: Stage): Promise<void> {
+  for (const content of [announce, chunk(0), chunk(1)]) await peer.send(content);
+  for (let received = 0; received < 2; received++) await peer.next('data');
+  await peer.send({ kind: 'acknowledge', tag });
+}
+
+const blamesThePeer = (peer: FakePeer, what: RegExp) => (error: unknown) => {
+  assert.ok(error instanceof RunError, String(error));
+  assert.match(error.message, /^rank 1 \(/);
+  assert.ok(error.message.includes(peer.endpoint));
+  assert.match(error.message, what);
+  return true;
+};
+
+const copyOf = ([header, payload]: Message) => [Buffer.from(header), Buffer.from(payload)] as const;
+
+describe('what a peer sends', () => {
+  it('is taken where it is right', async (t) => {
+    const scene = await stage(t);
+    await scene.join();
+    const { result } = await scene.begin();
+    await behave(scene);
+    assert.deepEqual(await result, values);
+  });
+
+  it('ends the operation in its name where any bit was flipped on the way', async (t) => {
+    const scene = await stage(t);
+    const { peer } = scene;
+    const seed = Date.now();
+    t.diagnostic(`seed ${seed}`);
+    const random = randomFrom(seed);
+    const headerBits = Array.from({ length: 56 }, (_, byte) => 8 * byte + Math.floor(random() * 8));
+    const anyBits = Array.from({ length: 40 }, () => Math.floor(random() * 8 * (56 + MAX_PAYLOAD_BYTES)));
+    for (const bit of [...headerBits, ...anyBits]) {
+      await scene.join();
+      const { result } = await scene.begin();
+      await peer.send(announce);
+      const [header, payload] = copyOf(peer.frame(chunk(0)));
+      const byte = bit >> 3;
+      if (byte < 56) header[byte]! ^= 1 << (bit & 7);
+      else payload[byte - 56]! ^= 1 << (bit & 7);
+      await peer.sendRaw([header, payload]);
+      await assert.rejects(result, blamesThePeer(peer, /step 3/), `bit ${bit}`);
+    }
+  });
+
+  const wrong: Record<string, [RegExp, (peer: FakePeer) => Promise<void>]> = {
+    'a payload that is cut': [
+      /payload of 100 bytes/,
+      async (peer) => {
+        const [header, payload] = copyOf(peer.frame(chunk(0)));
+        await peer.sendRaw([header, payload.subarray(0, 100)]);
+      },
+    ],
+    'a payload that is too long': [
+      /payload of 1048577 bytes/,
+      async (peer) => {
+        const [header, payload] = copyOf(peer.frame(chunk(0)));
+        await peer.sendRaw([header, Buffer.concat([payload, Buffer.of(0)])]);
+      },
+    ],
+    'a header that is cut': [
+      /header of 20 bytes/,
+      (peer) => peer.sendRaw([Buffer.alloc(20), Buffer.alloc(0)]),
+    ],
+    'no payload part': [/1 parts/, (peer) => peer.sendRaw([peer.frame(chunk(0))[0]])],
+    'the first chunk twice': [
+      /at 0 .* instead of .* at 262144/,
+      (peer) => sendAll(peer, [chunk(0), chunk(0)]),
+    ],
+    'the second chunk first': [/at 262144 .* instead of .* at 0 /, (peer) => peer.send(chunk(1))],
+    'a chunk too many': [/more values/, (peer) => sendAll(peer, [chunk(0), chunk(1), chunk(1)])],
+    "another rank's node": [
+      /node 0\+1 instead of .* node 1\+1/,
+      (peer) => peer.send({ ...chunk(0), node: { firstLeaf: 0, span: 1 } }),
+    ],
+    'a node of another span': [
+      /node 1\+2/,
+      (peer) => peer.send({ ...chunk(0), node: { firstLeaf: 1, span: 2 } }),
+    ],
+    'a short chunk': [/ 4 bytes at 0/, (peer) => peer.send({ ...chunk(0), payload: new Uint8Array(4) })],
+    'an offset beyond the end': [/at 9000000/, (peer) => peer.send({ ...chunk(0), offset: 9_000_000 })],
+    'the announcement twice': [/announcement twice/, (peer) => peer.send(announce)],
+    'an acknowledgement twice': [
+      /acknowledgement/,
+      async (peer) => {
+        for (let received = 0; received < 2; received++) await peer.next('data');
+        await sendAll(peer, [
+          { kind: 'acknowledge', tag },
+          { kind: 'acknowledge', tag },
+        ]);
+      },
+    ],
+    'values of an operation to come': [
+      /has not begun/,
+      (peer) => peer.send({ ...chunk(0), tag: { ...tag, step: 4 } }),
+    ],
+    'an answer to no goodbye': [/goodbye/, (peer) => peer.send({ kind: 'farewell' })],
+    'too many announcements ahead': [
+      /too many/,
+      async (peer) => {
+        for (let ahead = 1; ahead < 10; ahead++)
+          await peer.send({ ...announce, tag: { ...tag, step: tag.step + ahead } });
+      },
+    ],
+  };
+  for (const [name, [message, misbehave]] of Object.entries(wrong)) {
+    it(`ends the operation in its name where it is ${name}`, async (t) => {
+      const scene = await stage(t);
+      await scene.join();
+      const { result } = await scene.begin();
+      await scene.peer.send(announce);
+      await misbehave(scene.peer);
+      await assert.rejects(result, blamesThePeer(scene.peer, message));
+    });
+  }
+
+  it('ends the operation in its name where values come before the announcement', async (t) => {
+    const scene = await stage(t);
+    await scene.join();
+    const { result } = await scene.begin();
+    await scene.peer.send(chunk(0));
+    await assert.rejects(result, blamesThePeer(scene.peer, /more values/));
+  });
+
+  it('ends a gather in its name where the length of its payload is a lie', async (t) => {
+    const scene = await stage(t);
+    for (const [length, head] of [
+      [5, 4],
+      [0xffffffff, MAX_PAYLOAD_BYTES - 4],
+      [0, -3],
+    ] as const) {
+      await scene.join();
+      const rejected = assert.rejects(
+        scene.ours.allGather(tag, new Uint8Array(1)),
+        blamesThePeer(scene.peer, /payload/),
+      );
+      const payload = Buffer.alloc(4 + head);
+      if (payload.length >= 4) payload.writeUInt32LE(length);
+      await scene.peer.send({ kind: 'announce', tag, payload });
+      await rejected;
+    }
+  });
+
+  it('is dropped and counted where it is of an operation or a generation that is over', async (t) => {
+    const scene = await stage(t);
+    const { ours, peer } = scene;
+    await scene.join();
+    const oldConnection = peer.connection;
+    const oldFrame = peer.frame({ ...chunk(0), payload: new Uint8Array(MAX_PAYLOAD_BYTES).fill(0x40) });
+    await scene.join();
+    const { result } = await scene.begin();
+    await oldConnection.send([...oldFrame]);
+    await waitUntil(() => ours.traffic.staleFrames === 1, 'the frame of the old generation');
+    await peer.send({ ...chunk(0), tag: { ...tag, phase: 0 } });
+    await behave(scene);
+    assert.deepEqual(await result, values);
+    assert.equal(ours.traffic.staleFrames, 2);
+    await peer.send(chunk(1));
+    await waitUntil(() => ours.traffic.staleFrames === 3, 'the chunk after the end');
+  });
+});
+
+describe('strangers', () => {
+  it('are dropped and counted, whatever they send, and the sum is right', async (t) => {
+    const scene = await stage(t);
+    const { ours, peer } = scene;
+    await scene.join();
+    const { result } = await scene.begin();
+
+    const otherRun = await FakePeer.bind(t, 'run-2');
+    const stranger = sendingSocket('stranger');
+    t.after(() => stranger.close());
+    stranger.connect(ours.endpoint);
+    await stranger.send([...peer.frame(chunk(0))]);
+    await stranger.send('garbage');
+    await stranger.send(['', '', '', '']);
+    await otherRun.greet(ours.endpoint, 1);
+    await otherRun.send(chunk(0));
+    await waitUntil(() => ours.traffic.foreignFrames === 5, 'the frames of the strangers');
+
+    const { hostname, port } = new URL(ours.endpoint);
+    const raw = connect(Number(port), hostname);
+    raw.on('error', () => undefined);
+    raw.resume().end('GET / HTTP/1.1\r\n\r\n');
+    await once(raw, 'close');
+
+    await behave(scene);
+    assert.deepEqual(await result, values);
+  });
+
+  it('cannot make a worker read more than two frames at once', async (t) => {
+    const scene = await stage(t);
+    await scene.join();
+    const { result } = await scene.begin();
+    const stranger = sendingSocket('stranger');
+    t.after(() => stranger.close());
+    stranger.connect(scene.ours.endpoint);
+    const { events } = stranger;
+    await stranger.send(new Uint8Array(8 * MAX_PAYLOAD_BYTES));
+    while ((await events.receive()).type !== 'disconnect');
+    await behave(scene);
+    assert.deepEqual(await result, values);
+    assert.ok(scene.ours.traffic.receivedBytes < 4 * MAX_PAYLOAD_BYTES);
+  });
+});
+
+async function sendAll(peer: FakePeer, contents: readonly Content[]) {
+  for (const content of contents) await peer.send(content);
+}

@@ -1,0 +1,117 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { after, before, describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+import type { Sequence } from '../../../../worker/model/language-model.js';
+import { liveTensors } from '../../../../worker/tensorflow/tensor.js';
+import { fixturePath } from '../../../parity/fixtures.js';
+import { gradientOf, loadModel, type LoadedModel } from './loaded-model.js';
+
+const sequence = (completionStart: number, ...ids: number[]): Sequence => ({
+  ids: Int32Array.from(ids),
+  completionStart,
+});
+const batch = [
+  sequence(3, 0, 53, 89, 282, 88, 77, 1),
+  sequence(1, 0, 291, 287),
+  sequence(4, 0, 59, 86, 284, 73, 263, 225, 80, 270, 1),
+];
+
+for (const name of ['llama', 'llama_bf16_sharded']) {
+  describe(name, () => {
+    let loaded: LoadedModel;
+    before(() => {
+      loaded = loadModel(fixturePath(`models/${name}`));
+    });
+    after(() => loaded.weights.dispose());
+
+    test('with and without gradient, the log-probs have the same bits', () => {
+      const { logps } = gradientOf(loaded, batch);
+      assert.deepEqual(loaded.model.logps(loaded.weights, batch), logps);
+    });
+
+    test('the same batch gives the same bits, in another process too', () => {
+      const first = gradientOf(loaded, batch);
+      assert.deepEqual(gradientOf(loaded, batch), first);
+      const entry = fileURLToPath(new URL('./print-gradient.js', import.meta.url));
+      const printed = execFileSync(process.execPath, [entry, fixturePath(`models/${name}`)], {
+        input: JSON.stringify(batch.map(({ ids, completionStart }) => ({ ids: [...ids], completionStart }))),
+        stdio: ['pipe', 'pipe', 'ignore'],
+        maxBuffer: 2 ** 28,
+      });
+      assert.deepEqual(new Float32Array(Uint8Array.from(printed).buffer), first.gradient);
+    });
+
+    test('an example’s log-prob hardly depends on what it is padded beside', () => {
+      const together = loaded.model.logps(loaded.weights, batch);
+      batch.forEach((alone, index) => {
+        const [logp] = loaded.model.logps(loaded.weights, [alone]);
+        assert.ok(
+          Math.abs(logp! - together[index]!) < 1e-4,
+          `${index}: ${logp!} alone, ${together[index]!} padded`,
+        );
+      });
+    });
+
+    test('a token’s log-prob does not depend on the tokens after it', () => {
+      const [{ ids }] = [batch[2]!];
+      const changed = ids.with(-1, 7);
+      const [before] = loaded.model.tokenLogps(loaded.weights, [sequence(1, ...ids)]);
+      const [after] = loaded.model.tokenLogps(loaded.weights, [sequence(1, ...changed)]);
+      assert.deepEqual(after!.subarray(0, -1), before!.subarray(0, -1));
+      assert.notEqual(after!.at(-1), before!.at(-1));
+    });
+
+    test('calls leave no tensor behind, nor do calls that fail', () => {
+      gradientOf(loaded, batch);
+      const start = liveTensors();
+      for (let call = 0; call < 5; call += 1) {
+        loaded.model.logps(loaded.weights, batch);
+        gradientOf(loaded, batch.slice(call % 3));
+        loaded.model.logits(loaded.weights, [batch[0]!.ids], [{ sequence: 0, token: 2 }]);
+      }
+      const fail = () => {
+        throw new Error('no');
+      };
+      const lossGradient = (logps: Float64Array) => logps;
+      const { model, weights } = loaded;
+      assert.throws(() => model.forwardBackward(weights, batch, fail, { add: () => undefined }), /no/);
+      assert.throws(() => model.forwardBackward(weights, batch, lossGradient, { add: fail }), /no/);
+      let calls = 0;
+      const failLater = { add: () => void (++calls === 7 && fail()) };
+      assert.throws(() => model.forwardBackward(weights, batch, lossGradient, failLater), /no/);
+      assert.equal(liveTensors(), start);
+    });
+
+    test('bound weights follow their buffer', () => {
+      const place = loaded.layout.tensors.find(({ name: tensor }) => tensor === 'model.norm.weight')!;
+      const norm = loaded.buffer.tensor(place);
+      const original = norm.slice();
+      const logps = loaded.model.logps(loaded.weights, batch);
+      norm.fill(0);
+      // All logits are 0: every token is as likely as any other.
+      const uniform = batch.map(
+        ({ ids, completionStart }) => -(ids.length - completionStart) * Math.log(304),
+      );
+      loaded.model
+        .logps(loaded.weights, batch)
+        .forEach((logp, index) => assert.ok(Math.abs(logp - uniform[index]!) < 1e-4));
+      norm.set(original);
+      assert.deepEqual(loaded.model.logps(loaded.weights, batch), logps);
+    });
+
+    test('a batch that cannot be scored is refused', () => {
+      const logps = (...sequences: Sequence[]) => loaded.model.logps(loaded.weights, sequences);
+      assert.throws(
+        () => logps(sequence(1, 0, 304)),
+        /token id 304 lies outside of the model's vocabulary of 304/,
+      );
+      assert.throws(() => logps(sequence(1, 0, -1)), /token id -1/);
+      assert.throws(
+        () => logps(batch[0]!, sequence(2, 0, 1)),
+        /sequence 1 of the batch has no completion token/,
+      );
+    });
+  });
+}

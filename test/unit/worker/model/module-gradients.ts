@@ -1,0 +1,70 @@
+import { causalMask } from '../../../../worker/model/causal-mask.js';
+import type { EmitGradient, Module, Pass } from '../../../../worker/model/module.js';
+import { rope } from '../../../../worker/model/rope.js';
+import { elementCount, type TensorSpec } from '../../../../worker/parameters/layout.js';
+import { floats, read, scope, type Tensor } from '../../../../worker/tensorflow/tensor.js';
+import type { TestRandom } from '../random.js';
+import { assertGradients, dot, type Values } from './finite-differences.js';
+
+export interface Shape {
+  readonly batch: number;
+  readonly length: number;
+  readonly features: number;
+  readonly headDim: number;
+}
+
+const INPUT = 'input';
+
+export function randomValues(specs: readonly TensorSpec[], random: TestRandom): Map<string, Float32Array> {
+  return new Map(specs.map(({ name, shape }) => [name, random.floats(elementCount(shape))]));
+}
+
+/** A pass over `values` by the names of `specs`; call it in a scope. */
+export function passOver(values: Values, specs: readonly TensorSpec[], shape: Shape): Pass {
+  const weights = new Map(specs.map((spec) => [spec.name, floats(spec.shape, values.get(spec.name)!)]));
+  return {
+    batch: shape.batch,
+    length: shape.length,
+    weight: (name) => weights.get(name)!,
+    rope: rope(shape.headDim, 10_000).tables(shape.length),
+    causalMask: causalMask(shape.length),
+  };
+}
+
+/** Collects emitted gradients. */
+export function collector(): { readonly gradients: Map<string, Float32Array>; readonly emit: EmitGradient } {
+  const gradients = new Map<string, Float32Array>();
+  const emit = (name: string, gradient: Tensor) => {
+    if (gradients.has(name)) throw new Error(`${name} has its gradient twice`);
+    gradients.set(name, read(gradient));
+  };
+  return { gradients, emit };
+}
+
+/** Compares a module's backward with finite differences of its forward, by a random linear function of its output. */
+export function assertModuleGradients<Saved>(module: Module<Saved>, shape: Shape, random: TestRandom): void {
+  const inputSpec = { name: INPUT, shape: [shape.batch * shape.length, shape.features] };
+  const specs = [...module.parameters, inputSpec];
+  const values = randomValues(specs, random);
+  const run = <T>(at: Values, use: (pass: Pass, input: Tensor) => T) =>
+    scope(() => {
+      const pass = passOver(at, specs, shape);
+      return use(pass, pass.weight(INPUT));
+    });
+  const outputShape = run(values, (pass, input) => module.forward(pass, input).output.shape);
+  const coefficients = random.floats(elementCount(outputShape));
+  assertGradients(
+    {
+      value: (at) => run(at, (pass, input) => dot(read(module.forward(pass, input).output), coefficients)),
+      gradients: (at) =>
+        run(at, (pass, input) => {
+          const { gradients, emit } = collector();
+          const { saved } = module.forward(pass, input);
+          const ofInput = module.backward(pass, saved, floats(outputShape, coefficients), emit);
+          return gradients.set(INPUT, read(ofInput));
+        }),
+    },
+    values,
+    random,
+  );
+}

@@ -1,0 +1,75 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { v1 } from '../../../../proto/services.js';
+import { mismatchedSequences, readStepWork, type Expected } from '../../../../worker/trainer/work.js';
+
+const expected: Expected = { stage: 0, generation: 1, rank: 1, worldSize: 2, vocabSize: 10 };
+
+const example = (position: number, properties: v1.Example.$Properties = {}): v1.Example.$Properties => ({
+  position,
+  row: position + 100,
+  promptIds: [1, 2],
+  completionIds: [3, 4, 5],
+  ...properties,
+});
+
+/** Work of rank 1 of 2 over the wire and back, as it arrives. */
+function arrived(properties: v1.StepWork.$Properties = {}): v1.StepWork {
+  const work: v1.StepWork.$Properties = {
+    stage: 0,
+    step: 7,
+    generation: 1,
+    runStarts: [0, 1, 3],
+    leaves: [
+      { examples: [example(2, { mismatchedCompletionIds: [6], desirable: true }), example(3)] },
+      { examples: [example(4, { desirable: false })] },
+    ],
+    counts: { examples: 5, mismatchedPairs: 4, completionTokens: 15 },
+    ...properties,
+  };
+  return v1.StepWork.decode(v1.StepWork.encode(work).finish());
+}
+
+test('work is read as it was sent', () => {
+  const task = readStepWork(arrived(), expected);
+  assert.equal(task.step, 7);
+  assert.equal(task.leafCount, 3);
+  assert.deepEqual(task.runs, [
+    { first: 0, count: 1 },
+    { first: 1, count: 2 },
+  ]);
+  const [first, second] = task.leaves[0]!;
+  assert.deepEqual(first!.own, { ids: Int32Array.from([1, 2, 3, 4, 5]), completionStart: 2 });
+  assert.deepEqual(first!.mismatched, { ids: Int32Array.from([1, 2, 6]), completionStart: 2 });
+  assert.equal(first!.desirable, true);
+  assert.equal(second!.mismatched, null);
+  assert.equal(second!.desirable, null);
+  assert.equal(task.leaves[1]![0]!.desirable, false);
+  assert.equal(mismatchedSequences(task.leaves[0]!).length, 1);
+});
+
+const refusals: [string, v1.StepWork.$Properties, RegExp][] = [
+  ['another stage', { stage: 3 }, /stage 3 step 7 .* another stage than 0/],
+  ['another generation', { generation: 9 }, /generation 9, not 1/],
+  ['another number of workers', { runStarts: [0, 1, 2, 3] }, /cut for 3 workers/],
+  ['runs out of order', { runStarts: [0, 3, 1] }, /out of order: 0, 3, 1/],
+  ['too few leaves', { runStarts: [0, 1, 4] }, /has 2 leaves for rank 1/],
+  ['no counts', { counts: null }, /has no counts/],
+  ['an empty leaf', { leaves: [{ examples: [] }, { examples: [example(4)] }] }, /an empty leaf/],
+  [
+    'a token outside the vocabulary',
+    { leaves: [{ examples: [example(2, { completionIds: [10] })] }, { examples: [example(4)] }] },
+    /token id 10 in row 102, outside the vocabulary of 10/,
+  ],
+  [
+    'an empty completion',
+    { leaves: [{ examples: [example(2, { completionIds: [] })] }, { examples: [example(4)] }] },
+    /empty prompt or completion in row 102/,
+  ],
+];
+
+for (const [what, properties, message] of refusals) {
+  test(`work with ${what} is refused`, () => {
+    assert.throws(() => readStepWork(arrived(properties), expected), message);
+  });
+}

@@ -1,0 +1,223 @@
+import type { StageConfig } from '../../lib/config/types.js';
+import type { NodePart } from '../collective/collective.js';
+import { objectiveOf, type BatchCounts, type Objective } from '../losses/objective.js';
+import { describeModel, loadWeights, type ModelDescription } from '../model/description.js';
+import { LanguageModel, type BoundWeights, type Sequence } from '../model/language-model.js';
+import { saveModel } from '../model/save.js';
+import {
+  foldGradient,
+  proposeWeights,
+  zeroMoments,
+  type Moments,
+  type StepScale,
+} from '../optimizer/adamw.js';
+import { blockSquareSums } from '../optimizer/gradient-norm.js';
+import { FlatBuffer } from '../parameters/flat-buffer.js';
+import { layOut, ownedRange, type ParameterLayout, type Range } from '../parameters/layout.js';
+import { finishTree } from '../reduction/finish-tree.js';
+import type { TreeNode } from '../reduction/tree.js';
+import { GradientSlot } from './gradient-slot.js';
+
+export interface OpenPolicy {
+  readonly modelDir: string;
+  readonly stage: StageConfig;
+  readonly rank: number;
+  readonly worldSize: number;
+}
+
+/** What the main thread needs to send and receive parameters: the layout, and the memory of both weight buffers. */
+export interface OpenedPolicy {
+  readonly layout: ParameterLayout;
+  readonly weights: readonly [readonly SharedArrayBuffer[], readonly SharedArrayBuffer[]];
+}
+
+/** One micro-batch (leaf) and where its gradient goes. */
+export interface LeafTask {
+  readonly sequences: readonly Sequence[];
+  readonly referenceLogps: readonly (number | null)[];
+  readonly desirable: readonly (boolean | null)[];
+  /** The method's batch statistic (KTO: z0). */
+  readonly statistic: number | null;
+  readonly counts: BatchCounts;
+  readonly slot: number;
+  /** Add to what the slot holds instead of replacing it. */
+  readonly accumulate: boolean;
+}
+
+export interface ExampleTerm {
+  readonly logp: number;
+  /** This example's share of the batch's loss. */
+  readonly loss: number;
+  readonly reward: number | null;
+}
+
+/** A tensor's owned piece in every array that the update touches. */
+interface OwnedPiece {
+  readonly weights: readonly [Float32Array, Float32Array];
+  readonly gradient: Float32Array;
+  readonly moments: Moments;
+  readonly weightDecay: number;
+}
+
+/**
+ * The policy on the compute thread: forward and backward of micro-batches, the sum of their gradients, and AdamW on the
+ * part of the parameters that this rank owns.
+ */
+export class PolicyEngine {
+  private readonly description: ModelDescription;
+  private readonly layout: ParameterLayout;
+  private readonly model: LanguageModel;
+  private readonly objective: Objective;
+  private readonly weights: readonly [FlatBuffer, FlatBuffer];
+  private readonly bound: readonly [BoundWeights, BoundWeights];
+  private readonly slots: GradientSlot[] = [];
+  private readonly owned: Range;
+  /** The whole batch's gradient on the owned part. */
+  private readonly gradient: Float32Array;
+  private readonly moments: Moments;
+  private readonly pieces: readonly OwnedPiece[];
+  private current: 0 | 1 = 0;
+  private proposed: StepScale | null = null;
+
+  constructor(private readonly options: OpenPolicy) {
+    const { modelDir, stage, rank, worldSize } = options;
+    this.description = describeModel(modelDir);
+    this.layout = layOut(this.description.tensors);
+    this.objective = objectiveOf(stage);
+    this.weights = [FlatBuffer.allocate(this.layout), FlatBuffer.allocate(this.layout)];
+    loadWeights(this.description, this.weights[0]);
+    this.model = new LanguageModel(this.description, this.layout);
+    this.bound = [this.model.bind(this.weights[0]), this.model.bind(this.weights[1])];
+    this.owned = ownedRange(this.layout, rank, worldSize);
+    const ownedSize = this.owned.end - this.owned.start;
+    this.gradient = new Float32Array(ownedSize);
+    this.moments = zeroMoments(ownedSize);
+    this.pieces = this.ownedPieces(stage.weightDecay);
+  }
+
+  opened(): OpenedPolicy {
+    return { layout: this.layout, weights: [this.weights[0].memory, this.weights[1].memory] };
+  }
+
+  /** Makes at least `count` gradient slots; returns the memory of all of them. */
+  reserveSlots(count: number): readonly (readonly SharedArrayBuffer[])[] {
+    while (this.slots.length < count) this.slots.push(new GradientSlot(this.layout));
+    return this.slots.map((slot) => slot.buffer.memory);
+  }
+
+  /** Log-probs of one micro-batch under the current weights, without gradient. Shape [batch]. */
+  logps(sequences: readonly Sequence[]): Float64Array {
+    return this.model.logps(this.bound[this.current], sequences);
+  }
+
+  /** Loss and gradient of one micro-batch. */
+  leafGradient(task: LeafTask): readonly ExampleTerm[] {
+    const divisor = this.objective.averagedOver(task.counts);
+    let terms: ExampleTerm[] = [];
+    const lossGradient = (logps: Float64Array): Float64Array => {
+      const raw = Array.from(logps, (logp, i) =>
+        this.objective.term(
+          { logp, referenceLogp: task.referenceLogps[i] ?? null, desirable: task.desirable[i] ?? null },
+          task.statistic,
+        ),
+      );
+      terms = raw.map(({ loss, reward }, i) => ({ logp: logps[i]!, loss: loss / divisor, reward }));
+      return Float64Array.from(raw, ({ dLogp }) => dLogp / divisor);
+    };
+    const sink = this.slot(task.slot).sink(task.accumulate);
+    this.model.forwardBackward(this.bound[this.current], task.sequences, lossGradient, sink);
+    return terms;
+  }
+
+  /** Adds one finished subtree's gradient to its left neighbour's. */
+  mergeSlots(from: number, into: number): void {
+    this.slot(into).add(this.slot(from));
+  }
+
+  /**
+   * Finishes the sum over all leaves on the owned part; returns the sums of squares of its blocks.
+   *
+   * @param localSlots slot of each local node, by the node's first leaf
+   */
+  finishGradient(
+    parts: readonly NodePart[],
+    localSlots: ReadonlyMap<number, number>,
+    leafCount: number,
+  ): Float64Array {
+    const valuesOf = ({ node, memory }: NodePart): Float32Array[] =>
+      memory === null
+        ? this.slot(localSlots.get(node.firstLeaf) ?? -1).buffer.slices(this.owned)
+        : this.splitLikeOwned(new Float32Array(memory, 0, this.gradient.length));
+    const nodes = parts.map((part) => ({ node: part.node, slices: valuesOf(part) }));
+    const targets = this.splitLikeOwned(this.gradient);
+    targets.forEach((into, index) => {
+      const values = nodes.map(({ node, slices }): { node: TreeNode; values: Float32Array } => ({
+        node,
+        values: slices[index]!,
+      }));
+      finishTree(values, leafCount, into);
+    });
+    return blockSquareSums(targets);
+  }
+
+  /** Writes the owned part's new weights beside the current ones; returns the index of the buffer that holds them. */
+  proposeWeights(scale: StepScale): number {
+    const from = this.current;
+    const to = from === 0 ? 1 : 0;
+    for (const { weights, gradient, moments, weightDecay } of this.pieces) {
+      const arrays = { weights: weights[from], gradient, into: weights[to] };
+      proposeWeights(arrays, moments, { ...this.options.stage, weightDecay }, scale);
+    }
+    this.proposed = scale;
+    return to;
+  }
+
+  /** The proposed weights become current, and the moments take the gradient in. */
+  commit(): void {
+    if (this.proposed === null) throw new Error('a step was committed that was not computed');
+    foldGradient(this.gradient, this.moments, this.options.stage, this.proposed.clip);
+    this.proposed = null;
+    this.current = this.current === 0 ? 1 : 0;
+  }
+
+  save(directory: string): void {
+    saveModel(this.description, this.options.modelDir, this.weights[this.current], directory);
+  }
+
+  dispose(): void {
+    for (const resource of [...this.bound, ...this.slots]) resource.dispose();
+  }
+
+  private slot(index: number): GradientSlot {
+    const slot = this.slots[index];
+    if (slot === undefined) throw new Error(`gradient slot ${index} was not reserved`);
+    return slot;
+  }
+
+  /** Views of an owned-part array, cut where the owned part crosses a segment of the flat space. */
+  private splitLikeOwned(values: Float32Array): Float32Array[] {
+    let start = 0;
+    return this.weights[0].slices(this.owned).map(({ length }) => values.subarray(start, (start += length)));
+  }
+
+  private ownedPieces(weightDecay: number): OwnedPiece[] {
+    const pieces: OwnedPiece[] = [];
+    for (const { shape, offset, size } of this.layout.tensors) {
+      const start = Math.max(offset, this.owned.start);
+      const end = Math.min(offset + size, this.owned.end);
+      if (start >= end) continue;
+      const [a] = this.weights[0].slices({ start, end });
+      const [b] = this.weights[1].slices({ start, end });
+      const part = (values: Float32Array) =>
+        values.subarray(start - this.owned.start, end - this.owned.start);
+      pieces.push({
+        weights: [a!, b!],
+        gradient: part(this.gradient),
+        moments: { mean: part(this.moments.mean), variance: part(this.moments.variance) },
+        // Biases and norms, the vectors among the parameters, are not decayed, as in `transformers`.
+        weightDecay: shape.length >= 2 ? weightDecay : 0,
+      });
+    }
+    return pieces;
+  }
+}

@@ -1,0 +1,126 @@
+import type { TensorSpec } from '../parameters/layout.js';
+import { crossEntropy, type CrossEntropy } from '../tensorflow/cross-entropy.js';
+import { addRowsTo, addTo } from '../tensorflow/in-place.js';
+import { concatRows, gatherRows, matMul, multiply, sliceRows, zeros } from '../tensorflow/ops.js';
+import { dispose, floats, ints, read, scope, type Tensor } from '../tensorflow/tensor.js';
+import type { EmitGradient, Module, Pass } from './module.js';
+
+/** Targets whose logits are in memory at a time. A constant: another number gives other bits. */
+const TARGETS_PER_CHUNK = 1024;
+
+/** What is scored: row `rows[i]` of the activations predicts token `labels[i]`. */
+export interface Targets {
+  readonly rows: Int32Array;
+  readonly labels: Int32Array;
+}
+
+interface Saved<Norm> {
+  readonly norm: Norm;
+  /** Normalized activations of the targets, [targets, hidden]. */
+  readonly hidden: Tensor;
+  /** softmax − onehot of all targets where they fit one chunk; otherwise the backward computes it again. */
+  readonly logitsGradient: Tensor | null;
+}
+
+/** From the last activations to the log-probs of the targets: norm, product with the vocabulary's weight, softmax. */
+export interface Head<Norm = unknown> {
+  /** Without the vocabulary's weight, which may be the embedding's. */
+  readonly parameters: readonly TensorSpec[];
+  /** [vocabulary, hidden] */
+  readonly weight: TensorSpec;
+  /** Log-probs of the targets, in their order. */
+  forward(pass: Pass, input: Tensor, targets: Targets): { logps: Float32Array; saved: Saved<Norm> };
+  /**
+   * @param logpGradients dLoss/dlogp of each target
+   * @returns the gradients of the input and of the vocabulary's weight; the latter is not emitted.
+   */
+  backward(
+    pass: Pass,
+    saved: Saved<Norm>,
+    targets: Targets,
+    logpGradients: Float32Array,
+    emit: EmitGradient,
+  ): { inputGradient: Tensor; weightGradient: Tensor };
+  /** Logits of some rows of the activations, [rows, vocabulary]. */
+  logits(pass: Pass, input: Tensor, rows: Int32Array): Tensor;
+}
+
+export function head<Norm>(
+  norm: Module<Norm>,
+  weight: TensorSpec,
+  targetsPerChunk = TARGETS_PER_CHUNK,
+): Head<Norm> {
+  const project = (pass: Pass, hidden: Tensor) =>
+    matMul(hidden, pass.weight(weight.name), { transposeB: true });
+
+  const classify = (pass: Pass, hidden: Tensor, labels: Int32Array, { start, count }: Chunk): CrossEntropy =>
+    crossEntropy(project(pass, sliceRows(hidden, start, count)), labels.subarray(start, start + count));
+
+  return {
+    parameters: norm.parameters,
+    weight,
+
+    forward(pass, input, { rows, labels }) {
+      const { output: hidden, saved: savedNorm } = norm.forward(pass, gatherRows(input, ints(rows)));
+      const logps = new Float32Array(rows.length);
+      const chunks = chunksOf(rows.length, targetsPerChunk);
+      const keep = chunks.length === 1;
+      let logitsGradient: Tensor | null = null;
+      for (const chunk of chunks) {
+        logitsGradient = scope(() => {
+          const { loss, gradient } = classify(pass, hidden, labels, chunk);
+          logps.set(
+            read(loss).map((value) => -value),
+            chunk.start,
+          );
+          return keep ? gradient : null;
+        });
+      }
+      return { logps, saved: { norm: savedNorm, hidden, logitsGradient } };
+    },
+
+    backward(pass, { norm: savedNorm, hidden, logitsGradient }, { rows, labels }, logpGradients, emit) {
+      // logp = −crossEntropy. Scaling the rows of the small `hidden` spares scaling those of the large logits.
+      const scale = floats(
+        [rows.length, 1],
+        logpGradients.map((value) => -value),
+      );
+      const scaledHidden = multiply(hidden, scale);
+      const hiddenGradients: Tensor[] = [];
+      let weightGradient: Tensor | null = null;
+      for (const chunk of chunksOf(rows.length, targetsPerChunk)) {
+        const { start, count } = chunk;
+        const [ofWeight, ofHidden] = scope((): [Tensor, Tensor] => {
+          const ofLogits = logitsGradient ?? classify(pass, hidden, labels, chunk).gradient;
+          return [
+            matMul(ofLogits, sliceRows(scaledHidden, start, count), { transposeA: true }),
+            matMul(ofLogits, pass.weight(weight.name)),
+          ];
+        });
+        hiddenGradients.push(ofHidden);
+        weightGradient = weightGradient === null ? ofWeight : addTo(weightGradient, ofWeight);
+        if (weightGradient !== ofWeight) dispose(ofWeight);
+      }
+      const dHidden = multiply(concatRows(hiddenGradients), scale);
+      const dGathered = norm.backward(pass, savedNorm, dHidden, emit);
+      return {
+        inputGradient: addRowsTo(zeros([pass.batch * pass.length, hidden.shape[1]!]), rows, dGathered),
+        weightGradient: weightGradient!,
+      };
+    },
+
+    logits: (pass, input, rows) => project(pass, norm.forward(pass, gatherRows(input, ints(rows))).output),
+  };
+}
+
+interface Chunk {
+  readonly start: number;
+  readonly count: number;
+}
+
+function chunksOf(total: number, size: number): Chunk[] {
+  return Array.from({ length: Math.ceil(total / size) }, (_, index) => ({
+    start: index * size,
+    count: Math.min(size, total - index * size),
+  }));
+}

@@ -1,0 +1,185 @@
+import { RunError } from '../../lib/errors.js';
+import type { StageConfig } from '../../lib/config/types.js';
+import type { Collective } from '../collective/collective.js';
+import type { EngineThread } from '../compute/engine-thread.js';
+import type { ExampleTerm, OpenPolicy, PolicyEngine } from '../compute/policy-engine.js';
+import type { Objective } from '../losses/objective.js';
+import { clipScale, gradientNorm } from '../optimizer/gradient-norm.js';
+import { learningRateAt } from '../optimizer/schedule.js';
+import { FlatBuffer } from '../parameters/flat-buffer.js';
+import { BLOCK_SIZE, type ParameterLayout } from '../parameters/layout.js';
+import { accumulationPlan, type TreeNode } from '../reduction/tree.js';
+import type { ReferenceAnswers } from '../reference/client.js';
+import { mergeInBatchOrder, packValues, type PositionedValue } from './batch-statistic.js';
+import { PhaseClock, type PhaseTimes } from './phase-clock.js';
+import { mismatchedSequences, type StepTask } from './work.js';
+
+/** Everything of a stage that a step needs. */
+export interface StepContext {
+  readonly stage: StageConfig;
+  readonly totalSteps: number;
+  readonly rank: number;
+  readonly objective: Objective;
+  readonly policy: EngineThread<OpenPolicy, PolicyEngine>;
+  readonly collective: Collective;
+  readonly layout: ParameterLayout;
+  /** Both weight buffers; the policy says which one a step proposes. */
+  readonly weights: readonly [FlatBuffer, FlatBuffer];
+}
+
+/** What this worker reports of a step. */
+export interface StepOutcome {
+  /** Per leaf, in leaf order. */
+  readonly terms: readonly (readonly ExampleTerm[])[];
+  readonly reference: readonly ReferenceAnswers[] | null;
+  readonly statistic: number | null;
+  readonly gradientNorm: number;
+  readonly learningRate: number;
+  readonly times: PhaseTimes;
+}
+
+/** Operations of a step on the collective, in order. */
+const Phase = { statistic: 0, gradients: 1, norm: 2, weights: 3 } as const;
+
+/**
+ * One optimizer step, up to the commit: afterwards the new weights lie beside the current ones on every worker.
+ * DESIGN section 1 numbers its parts.
+ */
+export async function trainStep(
+  task: StepTask,
+  answers: Promise<readonly ReferenceAnswers[]> | null,
+  context: StepContext,
+): Promise<StepOutcome> {
+  const { stage, totalSteps, policy, collective } = context;
+  const clock = new PhaseClock();
+
+  // 3. Reference: asked when the work arrived, a step ahead.
+  const reference = await clock.time('reference', answers);
+  // 4. Batch statistics: what every example's loss depends on.
+  const statistic = await clock.time('statistic', shareStatistic(task, reference, context));
+  // 5. Loss and gradient, leaf by leaf.
+  const { terms, nodes } = await clock.time(
+    'gradient',
+    sumLeafGradients(task, reference, statistic, context),
+  );
+  // 6. All-reduce: finish the sum on the owned part, clip by the global norm, update, and share the new weights.
+  const squares = await clock.time('allReduce', reduceGradients(task, nodes, context));
+  const norm = finiteNorm(squares, task, terms, context.layout);
+  const learningRate = learningRateAt(task.step, totalSteps, stage);
+  const scale = { step: task.step, learningRate, clip: clipScale(norm, stage.maxGradNorm) };
+  const proposed = await clock.time('update', policy.call('proposeWeights', scale));
+  const next = context.weights[proposed === 0 ? 0 : 1];
+  await clock.time('allReduce', collective.allGatherParts(tagOf(task, Phase.weights), next));
+
+  return { terms, reference, statistic, gradientNorm: norm, learningRate, times: clock.times };
+}
+
+const tagOf = ({ stage, step }: StepTask, phase: number) => ({ stage, step, phase });
+
+/** KTO's z0: the policy scores the mismatched pairs, and all workers' log-ratios are put in batch order. */
+async function shareStatistic(
+  task: StepTask,
+  reference: readonly ReferenceAnswers[] | null,
+  { objective, policy, collective }: StepContext,
+): Promise<number | null> {
+  if (objective.batchStatistic === null) return null;
+  const ratios: PositionedValue[] = [];
+  for (const [index, leaf] of task.leaves.entries()) {
+    const pairs = mismatchedSequences(leaf);
+    if (pairs.length === 0) continue;
+    const logps = await policy.call('logps', pairs);
+    let next = 0;
+    leaf.forEach(({ position, mismatched }, i) => {
+      if (mismatched === null) return;
+      const answer = reference?.[index]?.mismatched[i] ?? Number.NaN;
+      ratios.push({ position, value: logps[next++]! - answer });
+    });
+  }
+  const payloads = await collective.allGather(tagOf(task, Phase.statistic), packValues(ratios));
+  return objective.batchStatistic(mergeInBatchOrder(payloads, task.counts.mismatchedPairs));
+}
+
+interface LocalSum {
+  readonly terms: readonly (readonly ExampleTerm[])[];
+  readonly nodes: readonly { readonly node: TreeNode; readonly slot: number; readonly values: FlatBuffer }[];
+}
+
+/** Gradients of this worker's leaves, summed as the fixed tree over all leaves says. */
+async function sumLeafGradients(
+  task: StepTask,
+  reference: readonly ReferenceAnswers[] | null,
+  statistic: number | null,
+  { rank, policy, layout }: StepContext,
+): Promise<LocalSum> {
+  const run = task.runs[rank]!;
+  const plan = accumulationPlan(run, task.leafCount);
+  const slots = await policy.call('reserveSlots', plan.slotCount);
+  const terms: (readonly ExampleTerm[])[] = [];
+  for (const step of plan.steps) {
+    if (step.kind === 'merge') {
+      await policy.call('mergeSlots', step.from, step.into);
+      continue;
+    }
+    const index = step.leaf - run.first;
+    const leaf = task.leaves[index]!;
+    terms[index] = await policy.call('leafGradient', {
+      sequences: leaf.map(({ own }) => own),
+      referenceLogps: leaf.map((_, i) => reference?.[index]?.own[i] ?? null),
+      desirable: leaf.map(({ desirable }) => desirable),
+      statistic,
+      counts: task.counts,
+      slot: step.slot,
+      accumulate: step.accumulate,
+    });
+  }
+  const nodes = plan.nodes.map(({ node, slot }) => ({
+    node,
+    slot,
+    values: FlatBuffer.wrap(layout, slots[slot]!),
+  }));
+  return { terms, nodes };
+}
+
+/** The whole batch's gradient on the owned part; returns all blocks' sums of squares, in block order, in float64. */
+async function reduceGradients(
+  task: StepTask,
+  nodes: LocalSum['nodes'],
+  { policy, collective, layout }: StepContext,
+): Promise<Float64Array> {
+  const parts = await collective.reduceScatter(
+    tagOf(task, Phase.gradients),
+    layout,
+    nodes,
+    task.runs,
+    task.leafCount,
+  );
+  const localSlots = new Map(nodes.map(({ node, slot }) => [node.firstLeaf, slot]));
+  const ownSums = await policy.call('finishGradient', parts, localSlots, task.leafCount);
+  const payloads = await collective.allGather(tagOf(task, Phase.norm), new Uint8Array(ownSums.buffer));
+  const bytes = Buffer.concat(payloads);
+  if (bytes.byteLength !== (layout.size / BLOCK_SIZE) * Float64Array.BYTES_PER_ELEMENT) {
+    throw new RunError(`step ${task.step}: the workers sent ${bytes.byteLength} bytes of block sums`);
+  }
+  return new Float64Array(Uint8Array.from(bytes).buffer);
+}
+
+/** The gradient's norm. @throws RunError naming the tensor, and the rows where they show, if it is not finite */
+function finiteNorm(
+  squares: Float64Array,
+  { step, leaves }: StepTask,
+  terms: LocalSum['terms'],
+  { tensors }: ParameterLayout,
+): number {
+  const norm = gradientNorm(squares);
+  if (Number.isFinite(norm)) return norm;
+  const offset = squares.findIndex((sum) => !Number.isFinite(sum)) * BLOCK_SIZE;
+  const tensor = tensors.find((place) => place.offset + place.size > offset);
+  const rows = leaves.flatMap((leaf, i) =>
+    leaf.filter((_, j) => !Number.isFinite(terms[i]?.[j]?.loss)).map(({ row }) => row),
+  );
+  const where = rows.length === 0 ? '' : `; the loss of data rows ${rows.join(', ')} is not finite`;
+  throw new RunError(
+    `step ${step}: the gradient of ${tensor?.name ?? 'a parameter'} is not finite${where}. ` +
+      'No weight was changed; a lower learning_rate or max_grad_norm may help',
+  );
+}
