@@ -6,8 +6,8 @@ export type Values = ReadonlyMap<string, Float32Array>;
 
 /** A scalar function of named arrays, computed in float32. */
 export interface ScalarFunction {
-  value(at: Values): number;
-  gradients(at: Values): Values;
+  readonly value: (at: Values) => number;
+  readonly gradients: (at: Values) => Values;
 }
 
 const STEP = 1e-2;
