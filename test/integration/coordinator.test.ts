@@ -24,7 +24,9 @@ import {
 const { RunState, FailureKind, FailureOrigin } = v1;
 
 const nameOf = ({ state }: v1.Run.$Properties) =>
-  String(RunState[state ?? 0]).replace('RUN_STATE_', '').toLowerCase();
+  String(RunState[state ?? 0])
+    .replace('RUN_STATE_', '')
+    .toLowerCase();
 const statesOf = (events: readonly v1.WatchRunResponse[]) =>
   events.flatMap(({ run }) => (run ? [nameOf(run)] : []));
 const noticesOf = (events: readonly v1.WatchRunResponse[]) =>

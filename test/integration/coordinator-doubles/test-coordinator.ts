@@ -6,7 +6,7 @@ import { pino } from 'pino';
 import { startCoordinator, type Coordinator } from '../../../coordinator/server.js';
 import { callUnary, connect, openServerStream } from '../../../proto/calls.js';
 import { runService, v1 } from '../../../proto/services.js';
-import { temporaryDirectory } from '../../unit/coordinator/temporary-directory.js';
+import { temporaryDirectory } from '../../support/temporary-directory.js';
 import { ScriptedLauncher } from './scripted-launcher.js';
 import type { Script } from './scripted-worker.js';
 
