@@ -1,9 +1,8 @@
 import { parseArgs } from 'node:util';
 import { ConfigError, ExitCode, messageOf, UserError } from '../lib/errors.js';
 import { createLogger } from '../lib/log.js';
-import { announceReady, exitWithParent } from '../lib/process/lifeline.js';
+import { announceFailure, announceReady, exitWithParent } from '../lib/process/lifeline.js';
 import { ProcessLauncher } from './launch/process-launcher.js';
-import { parseAddress } from './listen.js';
 import { startCoordinator, type Coordinator } from './server.js';
 
 const log = createLogger('coordinator');
@@ -59,11 +58,10 @@ function readOptions() {
   };
   const workerEntry = required('worker-entry');
   const referenceEntry = required('reference-entry');
-  const metricsListen = values['metrics-listen'];
   return {
     stateDir: required('state-dir'),
-    listen: parseAddress(values.listen, '--listen'),
-    metricsListen: metricsListen === undefined ? null : parseAddress(metricsListen, '--metrics-listen'),
+    listen: values.listen,
+    metricsListen: values['metrics-listen'] ?? null,
     makeLauncher: (coordinatorAddress: string) =>
       new ProcessLauncher({ workerEntry, referenceEntry, coordinatorAddress }),
   };
@@ -86,8 +84,11 @@ function stopOnSignals(coordinator: Coordinator): void {
   });
 }
 
-main().catch((error: unknown) => {
-  if (error instanceof UserError) log.fatal(messageOf(error));
+try {
+  await main();
+} catch (error) {
+  if (error instanceof UserError) log.fatal(error.message);
   else log.fatal({ err: error }, 'defect');
+  await announceFailure(error);
   process.exit(error instanceof ConfigError ? ExitCode.badInput : ExitCode.failed);
-});
+}
