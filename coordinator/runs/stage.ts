@@ -71,7 +71,7 @@ async function startStage(run: ActiveRun, stage: PreparedStage, crew: StageCrew)
     stage: number,
     modelDir: stage.modelDir,
     referenceSocket: crew.reference?.socket ?? '',
-    stageConfigJson: JSON.stringify(config),
+    runYaml: run.record.runYaml,
     totalSteps: planner.totalSteps,
   };
   crew.group.broadcast({ stageStart });
