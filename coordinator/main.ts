@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { ConfigError, ExitCode, messageOf, UserError } from '../lib/errors.js';
 import { createLogger } from '../lib/log.js';
@@ -56,14 +57,15 @@ function readOptions() {
     if (value === undefined) throw new ConfigError(`--${name} is missing`);
     return value;
   };
+  const stateDir = resolve(required('state-dir'));
   const workerEntry = required('worker-entry');
   const referenceEntry = required('reference-entry');
   return {
-    stateDir: required('state-dir'),
+    stateDir,
     listen: values.listen,
     metricsListen: values['metrics-listen'] ?? null,
     makeLauncher: (coordinatorAddress: string) =>
-      new ProcessLauncher({ workerEntry, referenceEntry, coordinatorAddress }),
+      new ProcessLauncher({ workerEntry, referenceEntry, coordinatorAddress, stateDir }),
   };
 }
 
