@@ -77,6 +77,7 @@ export interface UnitTerm {
 
 /** A training method: what it needs, and the share of one unit in the batch's loss and gradient. */
 export interface Objective {
+  /** Pairs, labelled or scored completions, or any completions, each of which is then a unit of its own. */
   readonly rows: 'paired' | 'unpaired' | 'any';
   readonly needsReference: boolean;
   /** Works on tokens: policy, and reference, must answer with one log-prob per token. */

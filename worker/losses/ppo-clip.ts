@@ -50,7 +50,7 @@ export function criticTerm(value: number, toGo: number): TokenTerm {
 }
 
 /**
- * Offline PPO-Clip (Ethayarajh et al. 2024, arXiv:2402.01306, section 3.3; ContextualAI/HALOs@4831988 train/trainers.py
+ * Offline PPO-Clip (Ethayarajh et al. 2024, arXiv:2402.01306; ContextualAI/HALOs@4831988 train/trainers.py
  * L1189-1233 and L1247-1257, train/utils.py L140-153): rewards of ±1 instead of a learned reward model, the reference
  * instead of an old policy, one pass over each batch. Advantages are whitened over the tokens of the whole batch.
  *

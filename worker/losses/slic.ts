@@ -2,7 +2,7 @@ import type { Objective } from './objective.js';
 import { paired, type Pair, type PairTerm } from './pair.js';
 
 export interface SlicSettings {
-  /** δ in the paper, `beta` in HALOs: the margin of log-probs asked for, in nats. */
+  /** The margin of log-probs asked for, in nats. */
   readonly beta: number;
   /** λ, weight of the chosen completion's likelihood. */
   readonly lambdaCoef: number;

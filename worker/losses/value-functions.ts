@@ -3,8 +3,8 @@ import { ktoTerm, type KtoSettings } from './kto.js';
 import { clippedTerm, type PpoSettings } from './ppo-clip.js';
 
 /**
- * The value that people get from an outcome, as a method implies it (Ethayarajh et al. 2024, arXiv:2402.01306, section 3.2
- * and figure 1). A loss fixes it up to a constant; here the reference point has value 0.
+ * The value that people get from an outcome, as a method implies it (Ethayarajh et al. 2024, arXiv:2402.01306,
+ * figure 1). A loss fixes it up to a constant; here the reference point has value 0.
  *
  * @param reward of the outcome over the reference point: log π(y|x) − log π_ref(y|x) − z0, in nats
  */
@@ -38,10 +38,10 @@ export interface KahnemanTverskySettings {
   readonly lambda: number;
 }
 
-/** The medians that people showed: Tversky and Kahneman 1992, "Advances in Prospect Theory", section 2.3. */
+/** The medians that people showed: Tversky and Kahneman 1992, "Advances in Prospect Theory". */
 export const medianHuman: KahnemanTverskySettings = { alpha: 0.88, lambda: 2.25 };
 
-/** v(z) = z^α for gains, −λ (−z)^α for losses (Tversky and Kahneman 1992, equation 5). */
+/** v(z) = z^α for gains, −λ (−z)^α for losses (Tversky and Kahneman 1992). */
 export function kahnemanTverskyValue({ alpha, lambda }: KahnemanTverskySettings): HumanValue {
   return (reward) => (reward >= 0 ? reward ** alpha : -lambda * (-reward) ** alpha);
 }
