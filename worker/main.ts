@@ -5,7 +5,7 @@ import { MonitoringServer } from '../lib/monitoring-server.js';
 import { exitWithParent } from '../lib/process/lifeline.js';
 import { v1 } from '../proto/services.js';
 import { Collective } from './collective/collective.js';
-import { PeerLostError } from './collective/peer-lost-error.js';
+import { PeerLostError } from './peer-lost-error.js';
 import { EngineThread } from './compute/engine-thread.js';
 import type { OpenPolicy, PolicyEngine } from './compute/policy-engine.js';
 import { WorkerMetrics } from './metrics.js';

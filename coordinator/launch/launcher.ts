@@ -34,6 +34,6 @@ export interface LaunchedProcess {
 export interface LaunchedReference extends LaunchedProcess {
   /** Unix socket path that it serves on. */
   readonly socket: string;
-  /** Resolves once it serves; rejects with a RunError if it ends before. */
+  /** Resolves once it serves; rejects with a UserError if it cannot. */
   readonly ready: Promise<unknown>;
 }

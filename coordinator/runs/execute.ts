@@ -1,6 +1,7 @@
 import type { RunConfig } from '../../lib/config/types.js';
 import { RunError } from '../../lib/errors.js';
 import { describeExit } from '../../lib/process/child.js';
+import { untilAborted } from '../cluster/abort.js';
 import type { RunRecord } from '../journal/records.js';
 import type { LaunchedReference } from '../launch/launcher.js';
 import type { ActiveRun, RunServices } from './active-run.js';
@@ -63,7 +64,7 @@ export async function executeRun(
   }
 }
 
-/** Runs `body` beside the frozen reference that the stage's method needs. A replica that dies fails the run. */
+/** Runs `body` beside the frozen reference that the stage's method needs, once it serves. If it dies, the run fails. */
 async function withReference(
   run: ActiveRun,
   config: RunConfig,
@@ -80,10 +81,11 @@ async function withReference(
     logFile,
   });
   let needed = true;
-  void reference.exited.then((exit) => {
-    if (needed) run.fail(new RunError(`the reference replica ${describeExit(exit)}; see ${logFile}`));
-  });
   try {
+    await untilAborted(reference.ready, run.signal);
+    void reference.exited.then((exit) => {
+      if (needed) run.fail(new RunError(`the reference replica ${describeExit(exit)}; see ${logFile}`));
+    });
     await body(reference);
   } finally {
     needed = false;

@@ -1,6 +1,5 @@
 import { RunError } from '../../lib/errors.js';
 import type { v1 } from '../../proto/services.js';
-import { untilAborted } from '../cluster/abort.js';
 import type { WorkerGroup } from '../cluster/worker-group.js';
 import type { ReferenceAnswer } from '../journal/records.js';
 import type { LaunchedReference } from '../launch/launcher.js';
@@ -75,7 +74,6 @@ async function startStage(run: ActiveRun, stage: PreparedStage, crew: StageCrew)
     runYaml: run.record.runYaml,
     totalSteps: planner.totalSteps,
   };
-  if (crew.reference !== null) await untilAborted(crew.reference.ready, run.signal);
   crew.group.broadcast({ stageStart });
   const ready = await crew.group.collect('stageReady', run.signal);
   const wrong = ready.findIndex(({ stage }) => stage !== number);

@@ -1,7 +1,7 @@
 import { fork, type ChildProcess, type StdioOptions } from 'node:child_process';
 import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { messageOf, RunError } from '../errors.js';
+import { ConfigError, messageOf, RunError } from '../errors.js';
 
 /** What a child says over its IPC channel once it can be used. */
 export interface ReadyMessage {
@@ -10,6 +10,14 @@ export interface ReadyMessage {
   readonly address?: string;
   /** Where it serves HTTP with metrics and health, `host:port`. */
   readonly metricsAddress?: string;
+}
+
+/** What a child says instead where it cannot start. */
+export interface FailedMessage {
+  readonly kind: 'failed';
+  readonly reason: string;
+  /** The user must change something: a ConfigError. */
+  readonly badInput: boolean;
 }
 
 /** How a process ended; both are null where it could not be started at all. */
@@ -34,7 +42,10 @@ export type SpawnOptions = {
 export interface Child {
   readonly name: string;
   readonly pid: number | undefined;
-  /** Resolves with the child's announcement; rejects with a RunError if it ends before. */
+  /**
+   * Resolves once the child can be used. Rejects where it cannot start: with the ConfigError or RunError that it
+   * announced, or with a RunError that says how it ended.
+   */
   readonly ready: Promise<ReadyMessage>;
   /** Never rejects. */
   readonly exited: Promise<ProcessExit>;
@@ -101,10 +112,17 @@ function readyOf(process_: ChildProcess, name: string, logFile: string | null): 
   return new Promise((resolve, reject) => {
     process_.on('message', (message) => {
       if (isReady(message)) resolve(message);
+      if (isFailed(message)) {
+        reject(message.badInput ? new ConfigError(message.reason) : new RunError(message.reason));
+      }
     });
-    process_.once('exit', (code, signal) =>
-      reject(new RunError(`${name} ${describeExit({ code, signal })} before it was ready${where}`)),
-    );
+    process_.once('exit', (code, signal) => {
+      const how = describeExit({ code, signal });
+      const end = () => reject(new RunError(`${name} ${how} before it was ready${where}`));
+      // What the child has said may still be on its way.
+      if (process_.connected) process_.once('disconnect', end);
+      else end();
+    });
     process_.on('error', (error) =>
       reject(new RunError(`${name} could not be started: ${messageOf(error)}${where}`)),
     );
@@ -116,4 +134,10 @@ function isReady(message: unknown): message is ReadyMessage {
   const { kind, address, metricsAddress } = message as Record<string, unknown>;
   const textOrAbsent = (value: unknown) => value === undefined || typeof value === 'string';
   return kind === 'ready' && textOrAbsent(address) && textOrAbsent(metricsAddress);
+}
+
+function isFailed(message: unknown): message is FailedMessage {
+  if (typeof message !== 'object' || message === null) return false;
+  const { kind, reason, badInput } = message as Record<string, unknown>;
+  return kind === 'failed' && typeof reason === 'string' && typeof badInput === 'boolean';
 }

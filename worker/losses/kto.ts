@@ -68,6 +68,8 @@ export function gradedKtoTerm(logRatio: number, grade: number, z0: number, setti
  * after the mean over all workers: it is not linear.
  */
 export function ktoReferencePoint(logRatios: readonly number[]): number {
+  // A batch whose rows all lack a usable pair says nothing of the drift: its reference point is the clamp.
+  if (logRatios.length === 0) return 0;
   const sum = logRatios.reduce((total, ratio) => total + ratio, 0);
   return Math.max(0, sum / logRatios.length);
 }

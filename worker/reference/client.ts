@@ -1,8 +1,9 @@
-import { credentials, type Client } from '@grpc/grpc-js';
-import { RunError, messageOf } from '../../lib/errors.js';
+import { credentials, status, type Client, type ServiceError } from '@grpc/grpc-js';
+import { RunError } from '../../lib/errors.js';
 import { callUnary, connect } from '../../proto/calls.js';
 import { referenceService } from '../../proto/services.js';
 import type { Sequence } from '../model/language-model.js';
+import { PeerLostError } from '../peer-lost-error.js';
 import { mismatchedSequences, type Leaf } from '../trainer/work.js';
 
 /** The reference's log-probs of one leaf, in leaf order. */
@@ -46,7 +47,10 @@ export class ReferenceClient {
     };
     const response = await callUnary(this.client, referenceService.logProbs, request).catch(
       (error: unknown) => {
-        throw new RunError(`reference replica at ${this.socketPath}: ${messageOf(error)}`);
+        // grpc-js rejects with a ServiceError only.
+        const { code, details } = error as ServiceError;
+        const kind = code === status.UNAVAILABLE ? PeerLostError : RunError;
+        throw new kind(`reference replica at ${this.socketPath}: ${details}`);
       },
     );
     const { logps } = response;

@@ -2,7 +2,7 @@ import { rmSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { ConfigError, ExitCode, messageOf } from '../../lib/errors.js';
 import { createLogger } from '../../lib/log.js';
-import { announceReady, exitWithParent } from '../../lib/process/lifeline.js';
+import { announceFailure, announceReady, exitWithParent } from '../../lib/process/lifeline.js';
 import { EngineThread } from '../compute/engine-thread.js';
 import { describeModel } from '../model/description.js';
 import { configureThreads } from '../tensorflow/environment.js';
@@ -53,5 +53,6 @@ try {
   await main(readOptions());
 } catch (error) {
   log.error({ err: error }, messageOf(error));
+  await announceFailure(error);
   process.exit(error instanceof ConfigError ? ExitCode.badInput : ExitCode.failed);
 }

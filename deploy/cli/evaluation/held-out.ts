@@ -33,6 +33,11 @@ export async function evaluateHeldOut(run: FinishedRun, { out, err }: Terminal):
   await writeFileAtomically(join(run.outputDir, 'eval.json'), `${JSON.stringify(evaluation, null, 2)}\n`);
   out.line('');
   for (const line of formatTable(evaluationTable(evaluation))) out.line(line);
+  if (evaluation.method === 'kto' && models.before === models.reference) {
+    out.line(
+      out.style.dim('Before, the model is its own reference: all rewards are 0, on neither side of z0.'),
+    );
+  }
   out.line('');
 }
 
