@@ -1,6 +1,7 @@
 import type { StageConfig } from '../../lib/config/types.js';
 import type { NodePart } from '../collective/collective.js';
-import { objectiveOf, type BatchCounts, type Objective } from '../losses/objective.js';
+import { objectiveOf } from '../losses/methods.js';
+import type { BatchCounts, BatchStatistics, Objective, UnitTerm } from '../losses/objective.js';
 import type { ModelDescription } from '../model/description.js';
 import type { BoundWeights, LanguageModel, Sequence } from '../model/language-model.js';
 import { loadModel } from '../model/load.js';
@@ -18,6 +19,7 @@ import { ownedRange, type ParameterLayout, type Range } from '../parameters/layo
 import { finishTree } from '../reduction/finish-tree.js';
 import type { TreeNode } from '../reduction/tree.js';
 import { GradientSlot } from './gradient-slot.js';
+import { scoredCompletion } from './scored-completion.js';
 
 export interface OpenPolicy {
   readonly modelDir: string;
@@ -37,8 +39,7 @@ export interface LeafTask {
   readonly sequences: readonly Sequence[];
   readonly referenceLogps: readonly (number | null)[];
   readonly desirable: readonly (boolean | null)[];
-  /** The method's batch statistic (KTO: z0). */
-  readonly statistic: number | null;
+  readonly statistics: BatchStatistics;
   readonly counts: BatchCounts;
   readonly slot: number;
   /** Add to what the slot holds instead of replacing it. */
@@ -114,17 +115,18 @@ export class PolicyEngine {
 
   /** Loss and gradient of one micro-batch. */
   leafGradient(task: LeafTask): readonly ExampleTerm[] {
-    const divisor = this.objective.averagedOver(task.counts);
     let terms: ExampleTerm[] = [];
     const lossGradient = (logps: Float64Array): Float64Array => {
-      const raw = Array.from(logps, (logp, i) =>
-        this.objective.term(
-          { logp, referenceLogp: task.referenceLogps[i] ?? null, desirable: task.desirable[i] ?? null },
-          task.statistic,
-        ),
-      );
-      terms = raw.map(({ loss, reward }, i) => ({ logp: logps[i]!, loss: loss / divisor, reward }));
-      return Float64Array.from(raw, ({ dLogp }) => dLogp / divisor);
+      const units = Array.from(logps, (logp, i) => {
+        const completion = scoredCompletion(task.sequences[i]!, {
+          logp,
+          referenceLogp: task.referenceLogps[i] ?? null,
+          desirable: task.desirable[i] ?? null,
+        });
+        return this.objective.term([completion], task);
+      });
+      terms = units.map(({ loss, rewards }, i) => ({ logp: logps[i]!, loss, reward: rewards[0] ?? null }));
+      return Float64Array.from(units, sequenceGradient);
     };
     const sink = this.slot(task.slot).sink(task.accumulate);
     this.model.forwardBackward(this.bound[this.current], task.sequences, lossGradient, sink);
@@ -222,4 +224,10 @@ export class PolicyEngine {
     }
     return pieces;
   }
+}
+
+/** The one gradient of all tokens of a unit's only completion. */
+function sequenceGradient({ gradients: [gradient] }: UnitTerm): number {
+  if (typeof gradient !== 'number') throw new Error('the model takes one loss gradient per sequence');
+  return gradient;
 }

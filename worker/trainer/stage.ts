@@ -5,7 +5,7 @@ import type { v1 } from '../../proto/services.js';
 import type { Collective } from '../collective/collective.js';
 import type { EngineThread } from '../compute/engine-thread.js';
 import type { OpenPolicy, PolicyEngine } from '../compute/policy-engine.js';
-import { objectiveOf } from '../losses/objective.js';
+import { objectiveOf } from '../losses/methods.js';
 import { describeModel } from '../model/description.js';
 import { FlatBuffer } from '../parameters/flat-buffer.js';
 import { ReferenceClient, type ReferenceAnswers } from '../reference/client.js';
@@ -145,7 +145,7 @@ function reportOf(task: StepTask, outcome: StepOutcome, generation: number): v1.
     step: task.step,
     generation,
     examples,
-    z0: outcome.statistic,
+    z0: outcome.statistics.z0 ?? null,
     gradNorm: outcome.gradientNorm,
     learningRate: outcome.learningRate,
     times: {

@@ -3,7 +3,8 @@ import type { StageConfig } from '../../lib/config/types.js';
 import type { Collective } from '../collective/collective.js';
 import type { EngineThread } from '../compute/engine-thread.js';
 import type { ExampleTerm, OpenPolicy, PolicyEngine } from '../compute/policy-engine.js';
-import type { Objective } from '../losses/objective.js';
+import { scoredCompletion } from '../compute/scored-completion.js';
+import type { BatchStatistics, Objective } from '../losses/objective.js';
 import { clipScale, gradientNorm } from '../optimizer/gradient-norm.js';
 import { learningRateAt } from '../optimizer/schedule.js';
 import { FlatBuffer } from '../parameters/flat-buffer.js';
@@ -32,7 +33,7 @@ export interface StepOutcome {
   /** Per leaf, in leaf order. */
   readonly terms: readonly (readonly ExampleTerm[])[];
   readonly reference: readonly ReferenceAnswers[] | null;
-  readonly statistic: number | null;
+  readonly statistics: BatchStatistics;
   readonly gradientNorm: number;
   readonly learningRate: number;
   readonly times: PhaseTimes;
@@ -56,11 +57,11 @@ export async function trainStep(
   // 3. Reference: asked when the work arrived, a step ahead.
   const reference = await clock.time('reference', answers);
   // 4. Batch statistics: what every example's loss depends on.
-  const statistic = await clock.time('statistic', shareStatistic(task, reference, context));
+  const statistics = await clock.time('statistic', shareStatistics(task, reference, context));
   // 5. Loss and gradient, leaf by leaf.
   const { terms, nodes } = await clock.time(
     'gradient',
-    sumLeafGradients(task, reference, statistic, context),
+    sumLeafGradients(task, reference, statistics, context),
   );
   // 6. All-reduce: finish the sum on the owned part, clip by the global norm, update, and share the new weights.
   const squares = await clock.time('allReduce', reduceGradients(task, nodes, context));
@@ -71,19 +72,20 @@ export async function trainStep(
   const next = context.weights[proposed === 0 ? 0 : 1];
   await clock.time('allReduce', collective.allGatherParts(tagOf(task, Phase.weights), next));
 
-  return { terms, reference, statistic, gradientNorm: norm, learningRate, times: clock.times };
+  return { terms, reference, statistics, gradientNorm: norm, learningRate, times: clock.times };
 }
 
 const tagOf = ({ stage, step }: StepTask, phase: number) => ({ stage, step, phase });
 
-/** KTO's z0: the policy scores the mismatched pairs, and all workers' log-ratios are put in batch order. */
-async function shareStatistic(
+/** The policy scores the mismatched pairs, and what all workers' pairs share is put in batch order. */
+async function shareStatistics(
   task: StepTask,
   reference: readonly ReferenceAnswers[] | null,
-  { objective, policy, collective }: StepContext,
-): Promise<number | null> {
-  if (objective.batchStatistic === null) return null;
-  const ratios: PositionedValue[] = [];
+  { objective: { batchStatistic }, policy, collective }: StepContext,
+): Promise<BatchStatistics> {
+  if (batchStatistic?.from !== 'mismatched') return {};
+  const { width } = batchStatistic;
+  const shared: PositionedValue[] = [];
   for (const [index, leaf] of task.leaves.entries()) {
     const pairs = mismatchedSequences(leaf);
     if (pairs.length === 0) continue;
@@ -91,12 +93,19 @@ async function shareStatistic(
     let next = 0;
     leaf.forEach(({ position, mismatched }, i) => {
       if (mismatched === null) return;
-      const answer = reference?.[index]?.mismatched[i] ?? Number.NaN;
-      ratios.push({ position, value: logps[next++]! - answer });
+      const referenceLogp = reference?.[index]?.mismatched[i] ?? Number.NaN;
+      const completion = scoredCompletion(mismatched, {
+        logp: logps[next++]!,
+        referenceLogp,
+        desirable: null,
+      });
+      batchStatistic.share(completion).forEach((value, k) => {
+        shared.push({ position: position * width + k, value });
+      });
     });
   }
-  const payloads = await collective.allGather(tagOf(task, Phase.statistic), packValues(ratios));
-  return objective.batchStatistic(mergeInBatchOrder(payloads, task.counts.mismatchedPairs));
+  const payloads = await collective.allGather(tagOf(task, Phase.statistic), packValues(shared));
+  return batchStatistic.finish(mergeInBatchOrder(payloads, task.counts.mismatchedPairs * width));
 }
 
 interface LocalSum {
@@ -108,7 +117,7 @@ interface LocalSum {
 async function sumLeafGradients(
   task: StepTask,
   reference: readonly ReferenceAnswers[] | null,
-  statistic: number | null,
+  statistics: BatchStatistics,
   { rank, policy, layout }: StepContext,
 ): Promise<LocalSum> {
   const run = task.runs[rank]!;
@@ -126,8 +135,8 @@ async function sumLeafGradients(
       sequences: leaf.map(({ own }) => own),
       referenceLogps: leaf.map((_, i) => reference?.[index]?.own[i] ?? null),
       desirable: leaf.map(({ desirable }) => desirable),
-      statistic,
-      counts: task.counts,
+      statistics,
+      counts: { ...task.counts, chosenTokens: 0 },
       slot: step.slot,
       accumulate: step.accumulate,
     });

@@ -1,0 +1,47 @@
+import type { StageConfig } from '../../lib/config/types.js';
+import { apoZeroUnpaired } from './apo-zero-unpaired.js';
+import { cpo } from './cpo.js';
+import { dpo } from './dpo/dpo.js';
+import { kto } from './kto.js';
+import type { Objective } from './objective.js';
+import { orpo } from './orpo.js';
+import { ppoClip } from './ppo-clip.js';
+import { sft } from './sft.js';
+import { simpo } from './simpo.js';
+import { slic } from './slic.js';
+
+/** Every training method, under the name it has in a run file, made from its settings. */
+export const methods = {
+  dpo,
+  cpo,
+  simpo,
+  orpo,
+  slic,
+  kto,
+  apo_zero_unpaired: apoZeroUnpaired,
+  ppo_clip: ppoClip,
+  sft,
+  csft: sft,
+};
+
+export type MethodName = keyof typeof methods;
+export type MethodSettings<Name extends MethodName> = Parameters<(typeof methods)[Name]>[0];
+
+type Settings = Pick<StageConfig, 'method' | 'beta' | 'desirableWeight' | 'undesirableWeight'>;
+
+/** The objective of a stage. */
+export function objectiveOf({ method, beta, desirableWeight, undesirableWeight }: Settings): Objective {
+  switch (method) {
+    case 'kto':
+      return methods.kto({
+        beta,
+        desirableWeight,
+        undesirableWeight,
+        z0Denominator: 'all',
+        humanline: null,
+        scoreScale: null,
+      });
+    case 'sft':
+      return methods.sft();
+  }
+}
