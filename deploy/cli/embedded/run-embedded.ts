@@ -30,7 +30,8 @@ const stopGraceMs = 30_000;
  * @throws ConfigError, RunError; Interrupted where the user stopped it.
  */
 export async function runEmbedded(run: EmbeddedRun, output: Output): Promise<void> {
-  const isNew = await claimDirectory(run.outputDir);
+  requireNoRun(run.outputDir);
+  const isNew = await makeDirectory(run.outputDir);
   const display = createProgressDisplay(output);
   const interruption = new AbortController();
   const coordinator = spawnCoordinator(run.outputDir);
@@ -108,15 +109,22 @@ async function submitAndFollow(
   }
 }
 
-/** Returns whether the directory is new. The coordinator claims it for good; this only saves starting one in vain. */
-async function claimDirectory(directory: string): Promise<boolean> {
-  if (existsSync(join(directory, 'run.yaml'))) {
-    throw new ConfigError(`${directory} already holds a run: choose another --out, or remove it`);
-  }
+/**
+ * Returns whether the directory is new.
+ * @throws ConfigError where it cannot be made.
+ */
+async function makeDirectory(directory: string): Promise<boolean> {
   try {
     return (await mkdir(directory, { recursive: true })) !== undefined;
   } catch (error) {
     throw new ConfigError(`cannot make the output directory ${directory}: ${messageOf(error)}`);
+  }
+}
+
+/** The coordinator claims a directory for good; asking first saves starting one in vain. @throws ConfigError */
+export function requireNoRun(directory: string): void {
+  if (existsSync(join(directory, 'run.yaml'))) {
+    throw new ConfigError(`${directory} already holds a run: choose another --out, or remove it`);
   }
 }
 
