@@ -49,8 +49,8 @@ function leafTask(index: number, slot: number, accumulate: boolean): LeafTask {
     sequences: [sequences[index]!],
     referenceLogps: [-10],
     desirable: [index !== 1],
-    statistic: 0.25,
-    counts: { examples: sequences.length, completionTokens: 0 },
+    statistics: { z0: 0.25 },
+    counts: { examples: sequences.length, completionTokens: 0, chosenTokens: 0 },
     slot,
     accumulate,
   };
