@@ -4,7 +4,7 @@ import { ConfigError } from '../../lib/errors.js';
 import { encodeRow } from './encode-row.js';
 import type { Example } from './example.js';
 import { fitCompletion, fitPrompt } from './length-rule.js';
-import { readRows, type RawRow } from './read-rows.js';
+import { readRows, type RawRow } from './formats/read-rows.js';
 import { BadRow, parseRow } from './row.js';
 import type { TextTokenizer } from './tokenizer.js';
 
