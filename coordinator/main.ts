@@ -70,11 +70,9 @@ function readOptions() {
 }
 
 function stopOnSignals(coordinator: Coordinator): void {
-  let stopping: Promise<void> | undefined;
-  const stop = (reason: string) => (stopping ??= coordinator.stop(reason));
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.on(signal, () => {
-      stop(`the coordinator was stopped by ${signal}`).then(
+      coordinator.stop(`the coordinator was stopped by ${signal}`).then(
         () => process.exit(ExitCode.done),
         (error: unknown) => {
           log.fatal({ err: error }, 'the coordinator could not stop in order');
@@ -83,7 +81,9 @@ function stopOnSignals(coordinator: Coordinator): void {
       );
     });
   }
-  exitWithParent(() => stop('the process that started the coordinator is gone'), { graceMs: 30_000 });
+  exitWithParent(() => coordinator.stop('the process that started the coordinator is gone'), {
+    graceMs: 30_000,
+  });
 }
 
 main().catch((error: unknown) => {

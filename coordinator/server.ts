@@ -17,6 +17,9 @@ import { toStatus } from './service/status.js';
 import { serveHttp, type HttpEndpoint } from './telemetry/http.js';
 import { Telemetry } from './telemetry/telemetry.js';
 
+/** What watchers have to read their last events when the coordinator stops. */
+const LAST_WORDS_MS = 1_000;
+
 export interface CoordinatorOptions {
   readonly stateDir: string;
   /** Where the gRPC services listen. */
@@ -35,7 +38,7 @@ export interface Coordinator {
   /** `host:port`. */
   readonly address: string;
   readonly metricsAddress: string | null;
-  /** Cancels the current run with this reason and frees everything. Queued runs stay in the journal. */
+  /** Cancels the current run with this reason and frees everything, once. Queued runs stay in the journal. */
   stop(reason: string): Promise<void>;
 }
 
@@ -74,7 +77,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   let http: HttpEndpoint | undefined;
   let ready = false;
   const release = async () => {
-    server.forceShutdown();
+    await shutDown(server);
     await http?.close();
     await launcher?.close();
     journal.close();
@@ -87,12 +90,14 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     }
     ready = true;
     queue.wake();
-    const stop = async (reason: string) => {
+    let stopped: Promise<void> | undefined;
+    const stopOnce = async (reason: string) => {
       ready = false;
       health.setStatus('', 'NOT_SERVING');
       await queue.stop(reason);
       await release();
     };
+    const stop = (reason: string) => (stopped ??= stopOnce(reason));
     return { address, metricsAddress: http?.address ?? null, stop };
   } catch (error) {
     await release();
@@ -108,6 +113,14 @@ function bind(server: Server, { host, port }: ListenAddress): Promise<string> {
       else reject(new RunError(`cannot listen on ${wanted}: ${messageOf(error)}`));
     });
   });
+}
+
+/** Those who watch a run that has ended get its last events; whoever else is still connected is cut off. */
+async function shutDown(server: Server): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
+  const cutOff = setTimeout(() => server.forceShutdown(), LAST_WORDS_MS);
+  await closed;
+  clearTimeout(cutOff);
 }
 
 function countStates(journal: Journal): Map<RunState, number> {

@@ -47,7 +47,7 @@ const silence: Cause = {
   applies: ({ silentMs }) => silentMs !== null,
   toError: (evidence) =>
     new RunError(
-      `${evidence.workerId} has not been heard of for ${evidence.silentMs! / 1000} s: it hangs, or its machine or ` +
+      `${evidence.workerId} has not been heard of for ${Math.round(evidence.silentMs! / 1000)} s: it hangs, or its machine or ` +
         `network is gone${see(evidence)}`,
     ),
 };

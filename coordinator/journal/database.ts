@@ -2,14 +2,10 @@ import Database from 'libsql';
 import { messageOf, RunError } from '../../lib/errors.js';
 import { schema, SCHEMA_VERSION } from './schema.js';
 
-/**
- * Opens the journal's file, for this process alone: the exclusive lock holds until the file is closed or the process
- * dies, so that two coordinators never share a state directory. A commit is on the disk when it returns.
- */
+/** Opens the journal's file. A commit is on the disk when it returns. */
 export function openDatabase(file: string): Database.Database {
   const database = new Database(file);
   try {
-    database.exec('PRAGMA locking_mode = EXCLUSIVE');
     database.exec('PRAGMA journal_mode = WAL');
     database.exec('PRAGMA synchronous = FULL');
     database.exec('PRAGMA foreign_keys = ON');
@@ -21,7 +17,6 @@ export function openDatabase(file: string): Database.Database {
   }
 }
 
-/** IMMEDIATE takes the lock now, so that a second coordinator fails here and not at its first write. */
 function migrate(database: Database.Database, file: string): void {
   database
     .transaction(() => {
@@ -43,9 +38,6 @@ function migrate(database: Database.Database, file: string): void {
 
 function asUserError(error: unknown, file: string): unknown {
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  if (code === 'SQLITE_BUSY') {
-    return new RunError(`${file} is in use by another coordinator: stop it, or use another state directory`);
-  }
   if (code === 'SQLITE_NOTADB' || code === 'SQLITE_CORRUPT') {
     return new RunError(
       `${file} is not a journal or is damaged (${messageOf(error)}): use another state directory`,

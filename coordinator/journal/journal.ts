@@ -5,6 +5,7 @@ import { v1 } from '../../proto/services.js';
 import { hasEnded, mayBecome, type RunState } from '../runs/state.js';
 import { openDatabase } from './database.js';
 import { runMessage } from './messages.js';
+import { StateLock } from './state-lock.js';
 import {
   toRecord,
   type CommittedStep,
@@ -32,21 +33,30 @@ export type RunEvent = Pick<
  * the disk when it returns, and every change that a watcher should see appends its event in the same transaction.
  */
 export class Journal {
+  readonly #lock: StateLock;
   readonly #database: Database.Database;
   readonly #listeners = new Map<string, Set<() => void>>();
 
-  private constructor(database: Database.Database) {
+  private constructor(lock: StateLock, database: Database.Database) {
+    this.#lock = lock;
     this.#database = database;
   }
 
   /** Opens or creates the journal. Throws a RunError where another coordinator uses it or its version is not ours. */
   static open(stateDir: string): Journal {
     mkdirSync(stateDir, { recursive: true });
-    return new Journal(openDatabase(join(stateDir, 'journal.sqlite')));
+    const lock = new StateLock(stateDir);
+    try {
+      return new Journal(lock, openDatabase(join(stateDir, 'journal.sqlite')));
+    } catch (error) {
+      lock.release();
+      throw error;
+    }
   }
 
   close(): void {
     this.#database.close();
+    this.#lock.release();
   }
 
   /** Records a new run as queued. */

@@ -1,5 +1,3 @@
-import { join } from 'node:path';
-import { parseRunFile } from '../../lib/config/parse.js';
 import type { RunConfig } from '../../lib/config/types.js';
 import { RunError } from '../../lib/errors.js';
 import { describeExit } from '../../lib/process/child.js';
@@ -9,6 +7,7 @@ import type { ActiveRun, RunServices } from './active-run.js';
 import { methodNeeds } from './methods.js';
 import { logFileOf, MetricsFile } from './output-directory.js';
 import { prepareStages, type PreparedStage } from './prepare.js';
+import { readRunFile } from './run-file.js';
 import { trainStage } from './stage.js';
 import { WorkerProcesses } from './worker-processes.js';
 
@@ -31,7 +30,7 @@ export async function executeRun(
     signal: AbortSignal.any([cancelled, failure.signal]),
     fail: (error) => failure.abort(error),
   };
-  const config = parseRunFile(record.runYaml, join(record.outputDir, 'run.yaml'));
+  const config = readRunFile(record.runYaml, record.outputDir);
   const stages = await prepareStages(run, config);
   run.journal.setTotalSteps(
     record.id,

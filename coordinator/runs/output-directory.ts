@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { link, mkdir, open, readdir, rm, writeFile, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ConfigError, messageOf } from '../../lib/errors.js';
@@ -60,7 +61,7 @@ export class MetricsFile {
 
 /** Writes a file that must not exist yet: complete or not at all, and never over another one. */
 async function writeNew(file: string, text: string): Promise<void> {
-  const temporary = `${file}.${process.pid}.tmp`;
+  const temporary = `${file}.${randomUUID()}.tmp`;
   try {
     await writeFile(temporary, text);
     await link(temporary, file);

@@ -4,7 +4,7 @@ import type { Example } from '../data/example.js';
 import { loadExamples } from '../data/load.js';
 import { TextTokenizer } from '../data/tokenizer.js';
 import { pairMismatched } from '../plan/pairing.js';
-import { Planner } from '../plan/planner.js';
+import { Planner } from '../plan/plan.js';
 import { notify, type ActiveRun } from './active-run.js';
 import { dataNotices } from './data-notices.js';
 import { methodNeeds } from './methods.js';
@@ -34,7 +34,7 @@ export async function prepareStages(run: ActiveRun, config: RunConfig): Promise<
   const prepared: PreparedStage[] = [];
   let tokenizer: TextTokenizer | undefined;
   for (const [index, stage] of config.stages.entries()) {
-    if (stage.model !== null) tokenizer = await TextTokenizer.load(stage.model);
+    if (stage.model !== null) tokenizer = TextTokenizer.load(stage.model);
     const modelDir = stage.model ?? prepared.at(-1)?.outputDir;
     if (tokenizer === undefined || modelDir === undefined) {
       throw new ConfigError(

@@ -72,7 +72,7 @@ async function startStage(run: ActiveRun, stage: PreparedStage, crew: StageCrew)
     stage: number,
     modelDir: stage.modelDir,
     referenceSocket: crew.reference?.socket ?? '',
-    stageConfigJson: JSON.stringify(config),
+    runYaml: run.record.runYaml,
     totalSteps: planner.totalSteps,
   };
   if (crew.reference !== null) await untilAborted(crew.reference.ready, run.signal);

@@ -1,7 +1,7 @@
 import type { v1 } from '../../proto/services.js';
 import type { WorkerGroup } from '../cluster/worker-group.js';
 import { mismatchedCompletion } from '../plan/pairing.js';
-import type { StepPlan } from '../plan/planner.js';
+import type { StepPlan } from '../plan/plan.js';
 import { leafRunStarts } from '../plan/leaf-runs.js';
 import type { ReferenceAnswer } from '../journal/records.js';
 import { methodNeeds } from './methods.js';

@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { isAbsolute, join } from 'node:path';
-import { parseRunFile } from '../../lib/config/parse.js';
+import { isAbsolute } from 'node:path';
 import { renderRunFile } from '../../lib/config/render.js';
 import { ConfigError } from '../../lib/errors.js';
 import type { Handlers } from '../../proto/calls.js';
@@ -9,6 +8,7 @@ import type { Journal } from '../journal/journal.js';
 import { runMessage } from '../journal/messages.js';
 import type { RunRecord } from '../journal/records.js';
 import { claimOutputDirectory } from '../runs/output-directory.js';
+import { readRunFile } from '../runs/run-file.js';
 import type { RunQueue } from '../runs/run-queue.js';
 import { NotFoundError } from './status.js';
 import { watchRun } from './watch-run.js';
@@ -23,7 +23,7 @@ export function runHandlers(journal: Journal, queue: RunQueue): Handlers<typeof 
   return {
     submitRun: async ({ runYaml, outputDir, skipBadRows }) => {
       if (!isAbsolute(outputDir)) throw new ConfigError(`output_dir must be an absolute path: ${outputDir}`);
-      const resolved = renderRunFile(parseRunFile(runYaml, join(outputDir, 'run.yaml')));
+      const resolved = renderRunFile(readRunFile(runYaml, outputDir));
       await claimOutputDirectory(outputDir, resolved);
       const id = `run-${randomBytes(4).toString('hex')}`;
       const run = journal.addRun({ id, runYaml: resolved, outputDir, skipBadRows });

@@ -1,11 +1,11 @@
-import { availableParallelism } from 'node:os';
 import { loadExamples, type DataReport } from '../../coordinator/data/load.js';
 import { TextTokenizer } from '../../coordinator/data/tokenizer.js';
 import { ConfigError } from '../../lib/errors.js';
 import { DEFAULTS } from '../../lib/config/resolve.js';
 import { setUpTensorFlow } from '../tensorflow/setup.js';
 import type { Terminal } from './output/terminal.js';
-import { createScorer, joinSequence } from './scoring.js';
+import { withInference } from './inference/session.js';
+import { joinSequence } from './sequence.js';
 
 export const defaultMaxLength = DEFAULTS.maxLength;
 
@@ -39,7 +39,8 @@ export async function score(options: ScoreOptions, { err }: Terminal): Promise<S
   const { examples, report } = await loadExamples(data, tokenizer, loading);
   for (const line of describe(report, options)) err.line(`${err.style.yellow('warning:')} ${line}`);
   await setUpTensorFlow({ check: false, log: err.line });
-  const logps = createScorer(availableParallelism())(model, examples.map(joinSequence));
+  const sequences = examples.map(joinSequence);
+  const logps = await withInference((inference) => inference('score', { modelDir: model, sequences }));
   return examples.map(({ row, completionIds }, i) => ({
     index: row,
     logp: logps[i]!,

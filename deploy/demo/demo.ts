@@ -1,10 +1,8 @@
 import { existsSync } from 'node:fs';
 import { readFile, rm } from 'node:fs/promises';
-import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
 import { TextTokenizer } from '../../coordinator/data/tokenizer.js';
-import { openForInference } from '../../worker/inference/open.js';
-import { generate } from '../../worker/inference/generate.js';
+import { withInference } from '../cli/inference/session.js';
 import { packagePath } from '../cli/package.js';
 import type { Terminal } from '../cli/output/terminal.js';
 import { train } from '../cli/train.js';
@@ -56,19 +54,20 @@ async function showReplies(heldOut: string, before: string, after: string, { out
     const text = tokenizer.applyChatTemplate(prompt, { addGenerationPrompt: true });
     return Int32Array.from(tokenizer.encode(text, { specialTokens: false }));
   });
-  const replies = [before, after].map((directory) => {
-    const model = openForInference(directory, availableParallelism());
-    return generate(model, promptIds, sampling.options).map((ids) =>
-      tokenizer.decode(ids, { skipSpecialTokens: true }),
-    );
+  const replies = await withInference(async (inference) => {
+    const sample = async (modelDir: string) => {
+      const ids = await inference('generate', { modelDir, prompts: promptIds, options: sampling.options });
+      return ids.map((reply) => tokenizer.decode(reply, { skipSpecialTokens: true }));
+    };
+    return { before: await sample(before), after: await sample(after) };
   });
   const { bold, dim, red, green } = out.style;
   out.line('Replies to emails that it never saw, sampled with the same seed before and after KTO:');
   prompts.forEach((prompt, index) => {
     out.line('');
     out.line(bold(prompt.map(({ content }) => content).join('\n')));
-    out.line(`  ${dim('before')}  ${red(replies[0]![index]!)}`);
-    out.line(`  ${dim('after ')}  ${green(replies[1]![index]!)}`);
+    out.line(`  ${dim('before')}  ${red(replies.before[index]!)}`);
+    out.line(`  ${dim('after ')}  ${green(replies.after[index]!)}`);
   });
 }
 

@@ -1,7 +1,7 @@
 import { DEFAULTS, sizesOf } from './resolve.js';
 import type { RunDocument } from './run-document.js';
-import { KTO_KEYS, type MergedStage } from './stages.js';
 import type { StageKeys } from './schema.js';
+import { KTO_KEYS, type MergedStage } from './stages.js';
 import type { Validated } from './validate.js';
 import type { Path } from './yaml.js';
 
@@ -46,6 +46,11 @@ function checkSizes(document: RunDocument, sound: Sound, stage: MergedStage): vo
   if (microBatchSize > globalBatchSize && sound('micro_batch_size', 'global_batch_size')) {
     const message = `must be at most global_batch_size (${globalBatchSize}), not ${microBatchSize}`;
     document.report(at('micro_batch_size'), message);
+  }
+  if (keys.method === 'kto' && globalBatchSize < 2 && sound('global_batch_size')) {
+    const message =
+      'must be at least 2 for kto, whose mismatched completions come from the same batch; not 1';
+    document.report(at('global_batch_size'), message);
   }
   if (maxPromptLength >= maxLength && sound('max_prompt_length', 'max_length')) {
     const message = `must be less than max_length (${maxLength}), not ${maxPromptLength}`;

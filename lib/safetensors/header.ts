@@ -31,7 +31,8 @@ const METADATA = '__metadata__';
 const wholeNumber = z.int().nonnegative();
 const entrySchema = z.strictObject({
   dtype: z.enum(Object.keys(DTYPE_BITS) as [Dtype, ...Dtype[]]),
-  shape: z.array(wholeNumber),
+  // The dimensions are checked one by one below: zod would collect a complaint about each of millions.
+  shape: z.array(z.unknown()),
   data_offsets: z.tuple([wholeNumber, wholeNumber]),
 });
 
@@ -96,7 +97,8 @@ function parseEntry(name: string, value: unknown, dataStart: number): TensorEntr
     const { path, message } = parsed.error.issues[0]!;
     throw new Error(`has a bad tensor ${quote(name)}: ${oneLine([...path.map(String), message].join(': '))}`);
   }
-  const { dtype, shape, data_offsets: offsets } = parsed.data;
+  const { dtype, data_offsets: offsets } = parsed.data;
+  const shape = checkDimensions(name, parsed.data.shape);
   const size = shape.reduce((product, dimension) => {
     if (!Number.isSafeInteger(product * dimension)) {
       throw new Error(`has a tensor ${quote(name)} whose shape is too large (${shapeText(shape)})`);
@@ -111,6 +113,16 @@ function parseEntry(name: string, value: unknown, dataStart: number): TensorEntr
     );
   }
   return { name, dtype, shape, size, begin: dataStart + offsets[0], end: dataStart + offsets[1] };
+}
+
+function checkDimensions(name: string, shape: readonly unknown[]): readonly number[] {
+  return shape.map((dimension) => {
+    const parsed = wholeNumber.safeParse(dimension);
+    if (!parsed.success) {
+      throw new Error(`has a tensor ${quote(name)} whose shape holds other things than whole numbers`);
+    }
+    return parsed.data;
+  });
 }
 
 /** At most a few dimensions of a shape that may have millions. */

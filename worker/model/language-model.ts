@@ -1,6 +1,6 @@
 import type { FlatBuffer } from '../parameters/flat-buffer.js';
 import type { ParameterLayout, TensorPlace } from '../parameters/layout.js';
-import { dispose, floats, read, scope, type Tensor } from '../tensorflow/tensor.js';
+import { dispose, read, scope, type Tensor } from '../tensorflow/tensor.js';
 import { isTied, type Architecture } from './architecture.js';
 import { padded, scored, type Batch, type ScoredBatch, type Sequence } from './batch.js';
 import { BoundWeights } from './bound-weights.js';

@@ -35,27 +35,47 @@ export function saveModel(
   weights: FlatBuffer,
   targetDir: string,
 ): void {
-  const sibling = (suffix: string) =>
-    join(dirname(targetDir), `.${basename(targetDir)}.${process.pid}.${suffix}`);
-  const temporary = sibling('tmp');
-  const replaced = sibling('old');
   try {
+    const temporary = siblingOf(targetDir, 'tmp');
     mkdirSync(temporary, { recursive: true });
-    writeFileSync(join(temporary, 'config.json'), configText(sourceDir));
-    for (const name of COMPANIONS) {
-      if (existsSync(join(sourceDir, name))) copyFileSync(join(sourceDir, name), join(temporary, name));
+    try {
+      writeFileSync(join(temporary, 'config.json'), configText(sourceDir));
+      for (const name of COMPANIONS) {
+        if (existsSync(join(sourceDir, name))) copyFileSync(join(sourceDir, name), join(temporary, name));
+      }
+      writeWeights(description, weights, join(temporary, 'model.safetensors'));
+      moveInto(targetDir, temporary);
+    } catch (error) {
+      rmSync(temporary, { recursive: true, force: true });
+      throw error;
     }
-    writeWeights(description, weights, join(temporary, 'model.safetensors'));
-    if (existsSync(targetDir)) renameSync(targetDir, replaced);
-    renameSync(temporary, targetDir);
-    rmSync(replaced, { recursive: true, force: true });
   } catch (error) {
-    rmSync(temporary, { recursive: true, force: true });
-    if (existsSync(replaced) && !existsSync(targetDir)) renameSync(replaced, targetDir);
     throw isSystemError(error)
       ? new RunError(`${targetDir}: the model cannot be written (${error.message})`)
       : error;
   }
+}
+
+/** A hidden name beside `path`, on the same file system. */
+function siblingOf(path: string, suffix: string): string {
+  return join(dirname(path), `.${basename(path)}.${process.pid}.${suffix}`);
+}
+
+/** Renames `complete` to `target`; what was there goes once the new one stands. */
+function moveInto(target: string, complete: string): void {
+  if (!existsSync(target)) {
+    renameSync(complete, target);
+    return;
+  }
+  const replaced = siblingOf(target, 'old');
+  renameSync(target, replaced);
+  try {
+    renameSync(complete, target);
+  } catch (error) {
+    renameSync(replaced, target);
+    throw error;
+  }
+  rmSync(replaced, { recursive: true, force: true });
 }
 
 function writeWeights(description: ModelDescription, weights: FlatBuffer, path: string): void {

@@ -31,6 +31,5 @@ export interface Attribute {
 }
 
 export const intAttribute = (name: string, value: number): Attribute => ({ name, type: 1, value });
-export const floatAttribute = (name: string, value: number): Attribute => ({ name, type: 2, value });
 export const boolAttribute = (name: string, value: boolean): Attribute => ({ name, type: 3, value });
 export const typeAttribute = (name: string, value: Dtype): Attribute => ({ name, type: 4, value });

@@ -1,4 +1,5 @@
 import { RunError } from '../../lib/errors.js';
+import { parseRunFile } from '../../lib/config/load.js';
 import type { StageConfig } from '../../lib/config/types.js';
 import type { v1 } from '../../proto/services.js';
 import type { Collective } from '../collective/collective.js';
@@ -41,8 +42,7 @@ export class StageTrainer {
     policy: EngineThread<OpenPolicy, PolicyEngine>,
     collective: Collective,
   ): Promise<StageTrainer> {
-    // The coordinator made this JSON from the run file that it validated with the same code.
-    const stage = JSON.parse(start.stageConfigJson) as StageConfig;
+    const stage = stageOf(start);
     const { modelDir } = start;
     const { rank, worldSize } = place;
     const { config } = describeModel(modelDir);
@@ -107,6 +107,15 @@ export class StageTrainer {
   close(): void {
     this.reference?.close();
   }
+}
+
+function stageOf({ runYaml, stage }: v1.StageStart): StageConfig {
+  const file = 'the run file from the coordinator';
+  const { stages } = parseRunFile(runYaml, file, { baseDir: '/' });
+  const config = stages[stage - 1];
+  if (config === undefined)
+    throw new RunError(`${file} has ${stages.length} stages, and stage ${stage} is to start`);
+  return config;
 }
 
 /** One leaf at a time: the replica computes one after the other anyway, and the first answers are needed first. */

@@ -2,7 +2,8 @@ import type { Example } from '../../../coordinator/data/example.js';
 import { mismatchedCompletion, pairMismatched } from '../../../coordinator/plan/pairing.js';
 import type { StageConfig } from '../../../lib/config/types.js';
 import { ConfigError } from '../../../lib/errors.js';
-import { joinSequence, type Scorer } from '../scoring.js';
+import type { Sequence } from '../../../worker/model/language-model.js';
+import { joinSequence } from '../sequence.js';
 import { feedbackStatistics, logpPerToken, type FeedbackStatistics } from './statistics.js';
 
 /** Held-out rows before and after a stage; what is written to `eval.json`. */
@@ -21,6 +22,9 @@ export interface FineTuningStatistics {
   readonly logpPerToken: number;
 }
 
+/** Sums of completion log-probs under the model of a directory, in nats, in the order of the sequences. */
+export type Scorer = (modelDir: string, sequences: readonly Sequence[]) => Promise<Float64Array>;
+
 /** Hugging Face directories. */
 export interface EvaluatedModels {
   readonly before: string;
@@ -34,30 +38,30 @@ type StageSettings = Pick<StageConfig, 'method' | 'beta' | 'globalBatchSize' | '
  * Judges the model of before and after a stage by rows that the stage was not trained on.
  * @throws ConfigError for KTO where no two rows make a mismatched pair, so that there is no z0.
  */
-export function evaluate(
+export async function evaluate(
   examples: readonly Example[],
   models: EvaluatedModels,
   stage: StageSettings,
   scorer: Scorer,
-): Evaluation {
+): Promise<Evaluation> {
   const rows = examples.length;
   if (stage.method === 'sft') {
-    const judge = (model: string) => {
-      const logps = scorer(model, examples.map(joinSequence));
+    const judge = async (model: string) => {
+      const logps = await scorer(model, examples.map(joinSequence));
       return { logpPerToken: logpPerToken(examples.map((example, i) => judged(example, logps[i]!, 0))) };
     };
-    return { method: 'sft', rows, before: judge(models.before), after: judge(models.after) };
+    return { method: 'sft', rows, before: await judge(models.before), after: await judge(models.after) };
   }
-  const { before, after } = judgeFeedback(examples, models, stage, scorer);
+  const { before, after } = await judgeFeedback(examples, models, stage, scorer);
   return { method: 'kto', beta: stage.beta, rows, before, after };
 }
 
-function judgeFeedback(
+async function judgeFeedback(
   examples: readonly Example[],
   models: EvaluatedModels,
   { beta, globalBatchSize, maxLength }: StageSettings,
   scorer: Scorer,
-): { before: FeedbackStatistics; after: FeedbackStatistics } {
+): Promise<{ before: FeedbackStatistics; after: FeedbackStatistics }> {
   const own = examples.map(joinSequence);
   const mismatched = pairMismatched(examples, globalBatchSize).flatMap((donor, index) => {
     if (donor === null) return [];
@@ -70,17 +74,17 @@ function judgeFeedback(
       'data.eval has no two rows with different prompts, so there is no z0 to judge them by',
     );
   }
-  const scores = new Map<string, { own: readonly number[]; mismatched: readonly number[] }>();
+  const scores = new Map<string, { own: Float64Array; mismatched: Float64Array }>();
   // Two of the three are often one model: it is scored once.
   for (const model of new Set(Object.values(models) as string[])) {
-    const logps = scorer(model, [...own, ...mismatched]);
-    scores.set(model, { own: logps.slice(0, own.length), mismatched: logps.slice(own.length) });
+    const logps = await scorer(model, [...own, ...mismatched]);
+    scores.set(model, { own: logps.subarray(0, own.length), mismatched: logps.subarray(own.length) });
   }
   const reference = scores.get(models.reference)!;
   const judge = (model: string) => {
     const policy = scores.get(model)!;
     const rows = examples.map((example, i) => judged(example, policy.own[i]!, reference.own[i]!));
-    const pairs = policy.mismatched.map((policyLogp, i) => ({
+    const pairs = Array.from(policy.mismatched, (policyLogp, i) => ({
       policyLogp,
       referenceLogp: reference.mismatched[i]!,
     }));

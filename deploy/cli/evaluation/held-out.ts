@@ -1,13 +1,12 @@
-import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { loadExamples } from '../../../coordinator/data/load.js';
 import { TextTokenizer } from '../../../coordinator/data/tokenizer.js';
 import { stageModelDirectory } from '../../../coordinator/runs/output-directory.js';
 import type { RunConfig } from '../../../lib/config/types.js';
 import { writeFileAtomically } from '../atomic-file.js';
+import { withInference } from '../inference/session.js';
 import { formatTable } from '../output/table.js';
 import type { Terminal } from '../output/terminal.js';
-import { createScorer } from '../scoring.js';
 import { evaluate, type EvaluatedModels } from './evaluate.js';
 import { evaluationTable } from './report.js';
 
@@ -28,7 +27,9 @@ export async function evaluateHeldOut(run: FinishedRun, { out, err }: Terminal):
   const { method, maxLength, maxPromptLength } = stage;
   const loading = { method, maxLength, maxPromptLength, skipBadRows: run.skipBadRows };
   const { examples } = await loadExamples(file, TextTokenizer.load(models.after), loading);
-  const evaluation = evaluate(examples, models, stage, createScorer(availableParallelism()));
+  const evaluation = await withInference((inference) =>
+    evaluate(examples, models, stage, (modelDir, sequences) => inference('score', { modelDir, sequences })),
+  );
   await writeFileAtomically(join(run.outputDir, 'eval.json'), `${JSON.stringify(evaluation, null, 2)}\n`);
   out.line('');
   for (const line of formatTable(evaluationTable(evaluation))) out.line(line);

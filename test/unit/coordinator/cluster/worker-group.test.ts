@@ -42,16 +42,18 @@ test('membership goes out when all have joined, by rank whatever the order of jo
   const { group, signal } = makeGroup(t);
   const forming = group.form(1, signal);
   const second = join(group, 1);
-  assert.deepEqual(second, []);
+  assert.equal(second.length, 0);
   const first = join(group, 0);
   const members = await forming;
   assert.deepEqual(
     members.map(({ workerId }) => workerId),
     ['worker-0', 'worker-1'],
   );
-  assert.equal(first[0]?.membership?.rank, 0);
-  assert.equal(second[0]?.membership?.rank, 1);
-  assert.equal(second[0].membership.heartbeatIntervalMs, 100);
+  assert.deepEqual(
+    [first, second].map((sent) => sent.map(({ membership }) => membership?.rank)),
+    [[0], [1]],
+  );
+  assert.equal(first[0]?.membership?.heartbeatIntervalMs, 100);
 });
 
 test('a worker that would compute other bits is refused, with the difference named', async (t) => {
@@ -95,7 +97,8 @@ test('late heartbeats are forgiven; long silence is not', async (t) => {
   mock.timers.tick(900);
   group.received('worker-0', { heartbeat: {} });
   assert.equal(failure(), undefined);
-  mock.timers.tick(100 + settings.failureSettleMs);
+  mock.timers.tick(100);
+  mock.timers.tick(settings.failureSettleMs);
   assert.match(failure()!, /worker-1 has not been heard of for 1 s/);
 });
 

@@ -8,7 +8,7 @@ import Database from 'libsql';
 import { Journal } from '../../../../coordinator/journal/journal.js';
 import { RunError } from '../../../../lib/errors.js';
 import { v1 } from '../../../../proto/services.js';
-import { temporaryDirectory } from '../temporary-directory.js';
+import { temporaryDirectory } from '../../../support/temporary-directory.js';
 
 const newRun = { id: 'run-1', runYaml: 'workers: 2\n', outputDir: '/out', skipBadRows: true };
 const step = (number: number) => ({

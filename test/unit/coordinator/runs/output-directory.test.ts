@@ -8,7 +8,7 @@ import {
   stageModelDirectory,
 } from '../../../../coordinator/runs/output-directory.js';
 import { ConfigError } from '../../../../lib/errors.js';
-import { temporaryDirectory } from '../temporary-directory.js';
+import { temporaryDirectory } from '../../../support/temporary-directory.js';
 
 test('of two runs that want one directory, one gets it', async (t) => {
   const dir = join(await temporaryDirectory(t), 'out');

@@ -324,6 +324,10 @@ stages:
         'desirable_weight: 0\nundesirable_weight: 0',
         'run.yaml:4: desirable_weight: is 0, and so is undesirable_weight: no example would count; raise one',
       ],
+      [
+        'global_batch_size: 1',
+        'run.yaml:4: global_batch_size: must be at least 2 for kto, whose mismatched completions come from the same batch; not 1',
+      ],
       ['max_length: 1', 'run.yaml:4: max_length: must be at least 2, not 1'],
       ['max_steps: 3000000000', 'run.yaml:4: max_steps: must be at most 2147483647, not 3000000000'],
       ['reference: ""', 'run.yaml:4: reference: must not be empty'],

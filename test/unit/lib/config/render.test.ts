@@ -42,7 +42,12 @@ function stage(isFirst: boolean): fc.Arbitrary<StageConfig> {
       .map(([maxSteps, warmup]) => ({ maxSteps, epochs: 3, warmupSteps: warmup % maxSteps })),
   );
   const sizes = fc
-    .tuple(count(), count(), fc.integer({ min: 2, max: 2 ** 31 - 1 }), count())
+    .tuple(
+      fc.integer({ min: 2, max: 2 ** 31 - 1 }),
+      count(),
+      fc.integer({ min: 2, max: 2 ** 31 - 1 }),
+      count(),
+    )
     .map(([globalBatchSize, micro, maxLength, prompt]) => ({
       globalBatchSize,
       microBatchSize: 1 + (micro % globalBatchSize),

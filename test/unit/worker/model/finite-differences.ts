@@ -6,16 +6,16 @@ export type Values = ReadonlyMap<string, Float32Array>;
 
 /** A scalar function of named arrays, computed in float32. */
 export interface ScalarFunction {
-  value(at: Values): number;
-  gradients(at: Values): Values;
+  readonly value: (at: Values) => number;
+  readonly gradients: (at: Values) => Values;
 }
 
 const STEP = 1e-2;
 const DIRECTIONS = 4;
 
 /**
- * Compares gradients with central differences along random directions, one array at a time. With steps of 1e-2 the
- * differences of float32 values are good to about 1e-4 of the function's scale; a wrong term in a formula is far outside.
+ * Compares gradients with central differences of fourth order along random directions, one array at a time. With steps of
+ * 1e-2 those of float32 values are good to about 1e-4 of the function's scale; a wrong term in a formula is far outside.
  */
 export function assertGradients(
   { value, gradients }: ScalarFunction,
@@ -34,7 +34,8 @@ export function assertGradients(
             array.map((element, index) => element + step * direction[index]!),
           ),
         );
-      const numeric = (at(STEP) - at(-STEP)) / (2 * STEP);
+      const [near, far] = [at(STEP) - at(-STEP), at(2 * STEP) - at(-2 * STEP)];
+      const numeric = (8 * near - far) / (12 * STEP);
       const analytic = dot(found.get(name)!, direction);
       const scale = Math.max(1, Math.abs(numeric), Math.sqrt(dot(found.get(name)!, found.get(name)!)));
       assert.ok(

@@ -79,7 +79,12 @@ for (const name of ['llama', 'llama_bf16_sharded']) {
       assert.throws(() => model.forwardBackward(weights, batch, fail, { add: () => undefined }), /no/);
       assert.throws(() => model.forwardBackward(weights, batch, lossGradient, { add: fail }), /no/);
       let calls = 0;
-      const failLater = { add: () => void (++calls === 7 && fail()) };
+      const failLater = {
+        add: () => {
+          calls += 1;
+          if (calls === 7) fail();
+        },
+      };
       assert.throws(() => model.forwardBackward(weights, batch, lossGradient, failLater), /no/);
       assert.equal(liveTensors(), start);
     });

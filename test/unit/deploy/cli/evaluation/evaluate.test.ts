@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { evaluate } from '../../../../../deploy/cli/evaluation/evaluate.js';
+import { evaluate, type Scorer } from '../../../../../deploy/cli/evaluation/evaluate.js';
 import { evaluationTable } from '../../../../../deploy/cli/evaluation/report.js';
-import type { Scorer } from '../../../../../deploy/cli/scoring.js';
 import { ConfigError } from '../../../../../lib/errors.js';
 
 const ids = (...values: number[]) => Int32Array.from(values);
@@ -23,20 +22,21 @@ function priceScorer(prices: Readonly<Record<string, number>>): { scorer: Scorer
   const calls: string[] = [];
   const scorer: Scorer = (modelDir, sequences) => {
     calls.push(modelDir);
-    return sequences.map(
+    const logps = sequences.map(
       ({ ids, completionStart }) =>
         -(ids.length - completionStart) * prices[modelDir]! - ids[completionStart]! / 64,
     );
+    return Promise.resolve(Float64Array.from(logps));
   };
   return { scorer, calls };
 }
 
 const kto = { method: 'kto', beta: 0.5, globalBatchSize: 3, maxLength: 4 } as const;
 
-test('before, after and reference are scored once each, and the pairs rotate inside the batch', () => {
+test('before, after and reference are scored once each, and the pairs rotate inside the batch', async () => {
   const { scorer, calls } = priceScorer({ start: 2, end: 1 });
   const models = { before: 'start', after: 'end', reference: 'start' };
-  const evaluation = evaluate(examples, models, kto, scorer);
+  const evaluation = await evaluate(examples, models, kto, scorer);
   assert.deepEqual(calls, ['start', 'end']);
   assert.ok(evaluation.method === 'kto');
   // The gain of a completion is its length: 2, 1, 3. Prompts meet completions of 3, 2 and 1 tokens, all of which fit.
@@ -49,32 +49,32 @@ test('before, after and reference are scored once each, and the pairs rotate ins
   assert.equal(evaluation.before.desirable?.meanReward, 0);
 });
 
-test('a mismatched completion is cut to fit after its prompt', () => {
+test('a mismatched completion is cut to fit after its prompt', async () => {
   const { scorer } = priceScorer({ start: 2, end: 1 });
   const models = { before: 'start', after: 'end', reference: 'start' };
-  const evaluation = evaluate(examples, models, { ...kto, maxLength: 3 }, scorer);
+  const evaluation = await evaluate(examples, models, { ...kto, maxLength: 3 }, scorer);
   assert.ok(evaluation.method === 'kto');
   // Prompt 0 has room for 2 of the 3 tokens of completion 2, prompt 1 for 1 of 2, prompt 2 for the 1 of completion 1.
   assert.equal(evaluation.after.z0, (2 + 1 + 1) / 3);
 });
 
-test('an explicit reference is scored as a third model', () => {
+test('an explicit reference is scored as a third model', async () => {
   const { scorer, calls } = priceScorer({ start: 2, end: 1, other: 3 });
-  evaluate(examples, { before: 'start', after: 'end', reference: 'other' }, kto, scorer);
+  await evaluate(examples, { before: 'start', after: 'end', reference: 'other' }, kto, scorer);
   assert.deepEqual(calls, ['start', 'end', 'other']);
 });
 
-test('rows of one prompt give no z0, and that is said', () => {
+test('rows of one prompt give no z0, and that is said', async () => {
   const same = [example(0, ids(1), ids(5), true), example(1, ids(1), ids(6), false)];
   const { scorer } = priceScorer({ start: 2 });
   const models = { before: 'start', after: 'start', reference: 'start' };
-  assert.throws(() => evaluate(same, models, kto, scorer), ConfigError);
+  await assert.rejects(evaluate(same, models, kto, scorer), ConfigError);
 });
 
-test('supervised fine-tuning is judged by likelihood alone', () => {
+test('supervised fine-tuning is judged by likelihood alone', async () => {
   const { scorer } = priceScorer({ start: 2, end: 1 });
   const models = { before: 'start', after: 'end', reference: 'start' };
-  const evaluation = evaluate(examples, models, { ...kto, method: 'sft' }, scorer);
+  const evaluation = await evaluate(examples, models, { ...kto, method: 'sft' }, scorer);
   assert.deepEqual(evaluation, {
     method: 'sft',
     rows: 3,
@@ -84,10 +84,10 @@ test('supervised fine-tuning is judged by likelihood alone', () => {
   assert.deepEqual(evaluationTable(evaluation).rows, [['log-prob per token', '-2.156', '-1.156']]);
 });
 
-test('the table shows both classes, and a dash for a class without rows', () => {
+test('the table shows both classes, and a dash for a class without rows', async () => {
   const { scorer } = priceScorer({ start: 2, end: 1 });
   const models = { before: 'start', after: 'end', reference: 'start' };
-  const table = evaluationTable(evaluate([examples[0]!, examples[2]!], models, kto, scorer));
+  const table = evaluationTable(await evaluate([examples[0]!, examples[2]!], models, kto, scorer));
   assert.deepEqual(table.rows.slice(1, 3), [
     ['thumbs up: above z0', '0.0 %', '50.0 %'],
     ['thumbs down: below z0', '–', '–'],

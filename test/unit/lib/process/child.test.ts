@@ -5,9 +5,9 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { RunError } from '../../../lib/errors.js';
-import { describeExit, spawnChild } from '../../../lib/process/child.js';
-import { temporaryDirectory } from '../coordinator/temporary-directory.js';
+import { RunError } from '../../../../lib/errors.js';
+import { describeExit, spawnChild } from '../../../../lib/process/child.js';
+import { temporaryDirectory } from '../../../support/temporary-directory.js';
 
 const entry = fileURLToPath(new URL('./child-program.js', import.meta.url));
 

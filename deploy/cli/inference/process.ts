@@ -1,0 +1,43 @@
+import { ConfigError, messageOf, UserError } from '../../../lib/errors.js';
+import { generate } from '../../../worker/inference/generate.js';
+import { openForInference } from '../../../worker/inference/open.js';
+import { scoreSequences } from '../../../worker/inference/score.js';
+import type { AnswerMessage, RequestMessage } from './protocol.js';
+
+/**
+ * The process that computes for the command line (`node process.js THREADS`): it answers what its parent asks over IPC, and ends
+ * with it.
+ */
+
+/** Sequences computed together: enough to keep a few cores busy, few enough for any model that trains. */
+const batchSize = 8;
+
+const threads = Number(process.argv[2]);
+
+process.on('message', (request: RequestMessage) => {
+  process.send?.(answer(request));
+});
+process.on('disconnect', () => process.exit());
+
+function answer(request: RequestMessage): AnswerMessage {
+  try {
+    return { kind: 'answer', value: compute(request) };
+  } catch (error) {
+    return {
+      kind: 'error',
+      message: messageOf(error),
+      badInput: error instanceof ConfigError,
+      defect: !(error instanceof UserError),
+    };
+  }
+}
+
+function compute(request: RequestMessage): Float64Array | Int32Array[] {
+  const model = openForInference(request.modelDir, threads);
+  switch (request.kind) {
+    case 'score':
+      return scoreSequences(model, request.sequences, { batchSize });
+    case 'generate':
+      return generate(model, request.prompts, request.options);
+  }
+}

@@ -1,0 +1,63 @@
+import type { ProcessExit } from '../../../lib/process/child.js';
+import type {
+  LaunchedProcess,
+  LaunchedReference,
+  Launcher,
+  ReferenceSpec,
+  WorkerSpec,
+} from '../../../coordinator/launch/launcher.js';
+import { ScriptedWorker, type Script } from './scripted-worker.js';
+
+/** Launches scripted workers in this process, and references that only exist. */
+export class ScriptedLauncher implements Launcher {
+  readonly workers: ScriptedWorker[] = [];
+  readonly references: ScriptedReference[] = [];
+  readonly #coordinatorAddress: string;
+  readonly #scripts: Readonly<Record<string, Script>>;
+
+  /** `scripts` by worker id. */
+  constructor(coordinatorAddress: string, scripts: Readonly<Record<string, Script>>) {
+    this.#coordinatorAddress = coordinatorAddress;
+    this.#scripts = scripts;
+  }
+
+  launchWorker({ runId, workerId }: WorkerSpec): LaunchedProcess {
+    const worker = new ScriptedWorker(this.#coordinatorAddress, runId, workerId, this.#scripts[workerId]);
+    this.workers.push(worker);
+    const stop = () => {
+      worker.leave({ code: null, signal: 'SIGTERM' });
+      return worker.exited;
+    };
+    return { name: workerId, exited: worker.exited, stop };
+  }
+
+  launchReference(spec: ReferenceSpec): LaunchedReference {
+    const reference = new ScriptedReference(spec);
+    this.references.push(reference);
+    return reference;
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
+class ScriptedReference implements LaunchedReference {
+  readonly name: string;
+  readonly socket = '/nowhere/reference.sock';
+  readonly ready = Promise.resolve();
+  readonly exited: Promise<ProcessExit>;
+  readonly spec: ReferenceSpec;
+  end!: (exit: ProcessExit) => void;
+
+  constructor(spec: ReferenceSpec) {
+    this.spec = spec;
+    this.name = spec.name;
+    this.exited = new Promise((resolve) => (this.end = resolve));
+  }
+
+  stop(): Promise<ProcessExit> {
+    this.end({ code: 0, signal: null });
+    return this.exited;
+  }
+}

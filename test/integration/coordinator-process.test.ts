@@ -1,0 +1,143 @@
+import assert from 'node:assert/strict';
+import { mkdir, readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test, type TestContext } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { credentials } from '@grpc/grpc-js';
+import { RunError } from '../../lib/errors.js';
+import { spawnChild } from '../../lib/process/child.js';
+import { connect } from '../../proto/calls.js';
+import { v1 } from '../../proto/services.js';
+import { temporaryDirectory } from '../support/temporary-directory.js';
+import { LifeSigns } from './coordinator-doubles/life-signs.js';
+import {
+  eightRows,
+  getRun,
+  runFileOf,
+  submit,
+  watch,
+  writeRows,
+} from './coordinator-doubles/test-coordinator.js';
+
+const program = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+const entries = [
+  ...['--worker-entry', program('./coordinator-doubles/worker-program.js')],
+  ...['--reference-entry', program('./coordinator-doubles/reference-program.js')],
+];
+
+/** Starts the coordinator's program; its temporary directory is the test's own, to see what it leaves there. */
+async function start(t: TestContext, dir: string, lifeSigns: LifeSigns, { hang = false } = {}) {
+  const temporary = join(dir, 'tmp');
+  await mkdir(temporary, { recursive: true });
+  const child = spawnChild({
+    name: 'the coordinator',
+    entry: program('../../coordinator/main.js'),
+    args: [
+      '--state-dir',
+      join(dir, 'state'),
+      '--listen',
+      '127.0.0.1:0',
+      '--metrics-listen',
+      '127.0.0.1:0',
+      ...entries,
+    ],
+    env: { ...lifeSigns.env, TMPDIR: temporary, ...(hang && { PROSPECT_TEST_HANG: '1' }) },
+    logFile: join(dir, 'coordinator.log'),
+  });
+  t.after(() => child.stop({ graceMs: 0 }));
+  const { address, metricsAddress } = await child.ready;
+  const client = connect(address!, credentials.createInsecure());
+  t.after(() => client.close());
+  return { child, client, temporary, metricsAddress: metricsAddress! };
+}
+
+async function submitRun(client: Parameters<typeof submit>[0], dir: string) {
+  const train = await writeRows(dir, 'train.jsonl', eightRows);
+  const outputDir = join(dir, 'out');
+  return { outputDir, runId: await submit(client, runFileOf(train), outputDir) };
+}
+
+test('a run with processes of its own; SIGTERM leaves nothing behind', async (t) => {
+  const dir = await temporaryDirectory(t);
+  const lifeSigns = await LifeSigns.listen(t);
+  const { child, client, temporary, metricsAddress } = await start(t, dir, lifeSigns);
+  const { runId, outputDir } = await submitRun(client, dir);
+  await watch(client, runId);
+  const run = await getRun(client, runId);
+  assert.equal(run.state, v1.RunState.RUN_STATE_COMPLETED, run.reason ?? '');
+  await lifeSigns.until();
+  assert.deepEqual((await readdir(join(outputDir, 'logs'))).sort(), [
+    'reference-1.log',
+    'worker-0.log',
+    'worker-1.log',
+  ]);
+  assert.equal(await readFile(join(outputDir, 'logs/worker-1.log'), 'utf8'), 'worker-1 has 1 threads\n');
+  assert.equal((await fetch(`http://${metricsAddress}/healthz`)).status, 200);
+
+  assert.deepEqual(await child.stop({ graceMs: 60_000 }), { code: 0, signal: null });
+  assert.deepEqual(await readdir(temporary), []);
+});
+
+test('SIGTERM in the middle of a run cancels it and takes all processes along', async (t) => {
+  const dir = await temporaryDirectory(t);
+  const lifeSigns = await LifeSigns.listen(t);
+  const { child, client, temporary } = await start(t, dir, lifeSigns, { hang: true });
+  const { runId } = await submitRun(client, dir);
+  const watching = watch(client, runId);
+  await lifeSigns.until('reference', 'worker-0', 'worker-1');
+  assert.deepEqual(await child.stop({ graceMs: 60_000 }), { code: 0, signal: null });
+  await lifeSigns.until();
+  assert.deepEqual(await readdir(temporary), []);
+  const { run } = (await watching).at(-1)!;
+  assert.equal(run?.state, v1.RunState.RUN_STATE_CANCELLED);
+  assert.equal(run.reason, 'the coordinator was stopped by SIGTERM');
+});
+
+test('kill -9 of the coordinator ends its children, and the next one knows of the run', async (t) => {
+  const dir = await temporaryDirectory(t);
+  const lifeSigns = await LifeSigns.listen(t);
+  const first = await start(t, dir, lifeSigns, { hang: true });
+  const { runId } = await submitRun(first.client, dir);
+  await lifeSigns.until('reference', 'worker-0', 'worker-1');
+  await first.child.stop({ graceMs: 0 });
+  await lifeSigns.until();
+
+  const second = await start(t, dir, lifeSigns);
+  const run = await getRun(second.client, runId);
+  assert.deepEqual(
+    [run.state, run.reason],
+    [v1.RunState.RUN_STATE_FAILED, 'the coordinator died while the run was under way'],
+  );
+});
+
+test('kill -9 of a worker fails the run with its name and log', async (t) => {
+  const dir = await temporaryDirectory(t);
+  const lifeSigns = await LifeSigns.listen(t);
+  const { client } = await start(t, dir, lifeSigns, { hang: true });
+  const { runId, outputDir } = await submitRun(client, dir);
+  const [, , worker1] = await lifeSigns.until('reference', 'worker-0', 'worker-1');
+  process.kill(worker1!.pid, 'SIGKILL');
+  await watch(client, runId);
+  const { reason } = await getRun(client, runId);
+  assert.equal(
+    reason,
+    `worker-1 was killed by SIGKILL in the middle of the run; see ${join(outputDir, 'logs/worker-1.log')}`,
+  );
+  await lifeSigns.until();
+});
+
+test('a second coordinator on the same state, and bad arguments, are errors', async (t) => {
+  const dir = await temporaryDirectory(t);
+  const lifeSigns = await LifeSigns.listen(t);
+  await start(t, dir, lifeSigns);
+  await assert.rejects(start(t, dir, lifeSigns), RunError);
+  assert.match(await readFile(join(dir, 'coordinator.log'), 'utf8'), /is in use by another coordinator/);
+
+  const bad = spawnChild({
+    name: 'the coordinator',
+    entry: program('../../coordinator/main.js'),
+    args: ['--state-directory', dir],
+    stdio: 'ignore',
+  });
+  assert.deepEqual(await bad.exited, { code: 2, signal: null });
+});

@@ -1,0 +1,90 @@
+import assert from 'node:assert/strict';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test, type TestContext } from 'node:test';
+
+import { RunError } from '../../../../lib/errors.js';
+import { describeModel, loadWeights } from '../../../../worker/model/description.js';
+import { saveModel } from '../../../../worker/model/save.js';
+import { FlatBuffer } from '../../../../worker/parameters/flat-buffer.js';
+import { layOut } from '../../../../worker/parameters/layout.js';
+import { fixturePath } from '../../../parity/fixtures.js';
+
+function temporaryDirectory(t: TestContext): string {
+  const directory = mkdtempSync(join(tmpdir(), 'prospect-save-'));
+  t.after(() => rmSync(directory, { recursive: true, force: true }));
+  return directory;
+}
+
+function open(directory: string) {
+  const description = describeModel(directory);
+  const weights = FlatBuffer.allocate(layOut(description.tensors));
+  loadWeights(description, weights);
+  return { description, weights };
+}
+
+for (const name of ['llama', 'llama_bf16_sharded']) {
+  test(`${name} written and read again is the same model, in float32`, (t) => {
+    const source = fixturePath(`models/${name}`);
+    const target = join(temporaryDirectory(t), 'deep', 'model');
+    const { description, weights } = open(source);
+    saveModel(description, source, weights, target);
+    const again = open(target);
+    assert.deepEqual(again.description, { ...description, directory: target });
+    for (const place of weights.layout.tensors) {
+      assert.deepEqual(again.weights.tensor(place), weights.tensor(place), place.name);
+    }
+    assert.deepEqual(readdirSync(target).sort(), [
+      'config.json',
+      'model.safetensors',
+      'tokenizer.json',
+      'tokenizer_config.json',
+    ]);
+    const json = (directory: string) =>
+      JSON.parse(readFileSync(join(directory, 'config.json'), 'utf8')) as Record<string, unknown>;
+    assert.deepEqual(json(target), { ...json(source), torch_dtype: 'float32' });
+    assert.deepEqual(
+      readFileSync(join(target, 'tokenizer.json')),
+      readFileSync(join(source, 'tokenizer.json')),
+    );
+    assert.deepEqual(readdirSync(join(target, '..')), ['model']);
+  });
+}
+
+test('a model takes the place of the one before', (t) => {
+  const source = fixturePath('models/llama');
+  const parent = temporaryDirectory(t);
+  const target = join(parent, 'model');
+  mkdirSync(target);
+  writeFileSync(join(target, 'stale.txt'), 'old');
+  const { description, weights } = open(source);
+  saveModel(description, source, weights, target);
+  assert.equal(existsSync(join(target, 'stale.txt')), false);
+  assert.deepEqual(readdirSync(parent), ['model']);
+  describeModel(target);
+});
+
+test('what cannot be written leaves nothing behind, and what was there as it was', (t) => {
+  const source = fixturePath('models/llama');
+  const parent = temporaryDirectory(t);
+  const target = join(parent, 'model');
+  mkdirSync(target);
+  writeFileSync(join(target, 'old.txt'), 'old');
+  const { description, weights } = open(source);
+  const broken = { ...description, tensors: [...description.tensors, { name: 'unknown', shape: [1] }] };
+  assert.throws(() => saveModel(broken, source, weights, target));
+  assert.deepEqual(readdirSync(parent), ['model']);
+  assert.deepEqual(readdirSync(target), ['old.txt']);
+
+  const blocked = join(target, 'old.txt', 'model');
+  assert.throws(() => saveModel(description, source, weights, blocked), RunError);
+});
