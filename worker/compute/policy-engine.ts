@@ -1,8 +1,9 @@
 import type { StageConfig } from '../../lib/config/types.js';
 import type { NodePart } from '../collective/collective.js';
 import { objectiveOf, type BatchCounts, type Objective } from '../losses/objective.js';
-import { describeModel, loadWeights, type ModelDescription } from '../model/description.js';
-import { LanguageModel, type BoundWeights, type Sequence } from '../model/language-model.js';
+import type { ModelDescription } from '../model/description.js';
+import type { BoundWeights, LanguageModel, Sequence } from '../model/language-model.js';
+import { loadModel } from '../model/load.js';
 import { saveModel } from '../model/save.js';
 import {
   foldGradient,
@@ -13,7 +14,7 @@ import {
 } from '../optimizer/adamw.js';
 import { blockSquareSums } from '../optimizer/gradient-norm.js';
 import { FlatBuffer } from '../parameters/flat-buffer.js';
-import { layOut, ownedRange, type ParameterLayout, type Range } from '../parameters/layout.js';
+import { ownedRange, type ParameterLayout, type Range } from '../parameters/layout.js';
 import { finishTree } from '../reduction/finish-tree.js';
 import type { TreeNode } from '../reduction/tree.js';
 import { GradientSlot } from './gradient-slot.js';
@@ -81,13 +82,14 @@ export class PolicyEngine {
 
   constructor(private readonly options: OpenPolicy) {
     const { modelDir, stage, rank, worldSize } = options;
-    this.description = describeModel(modelDir);
-    this.layout = layOut(this.description.tensors);
+    const loaded = loadModel(modelDir);
+    const next = FlatBuffer.allocate(loaded.layout);
+    this.description = loaded.description;
+    this.layout = loaded.layout;
+    this.model = loaded.model;
     this.objective = objectiveOf(stage);
-    this.weights = [FlatBuffer.allocate(this.layout), FlatBuffer.allocate(this.layout)];
-    loadWeights(this.description, this.weights[0]);
-    this.model = new LanguageModel(this.description, this.layout);
-    this.bound = [this.model.bind(this.weights[0]), this.model.bind(this.weights[1])];
+    this.weights = [loaded.buffer, next];
+    this.bound = [loaded.weights, this.model.bind(next)];
     this.owned = ownedRange(this.layout, rank, worldSize);
     const ownedSize = this.owned.end - this.owned.start;
     this.gradient = new Float32Array(ownedSize);
