@@ -1,5 +1,6 @@
 import { ConfigError, messageOf } from '../../lib/errors.js';
-import { BadRow, type Answer, type ChatAnswer, type PairRow, type TextAnswer, type TokenAnswer } from './row.js';
+import { BadRow } from './bad-row.js';
+import type { Answer, ChatAnswer, PairRow, TextAnswer, TokenAnswer } from './row.js';
 import type { TextTokenizer } from './tokenizer.js';
 
 /** Token ids of an answer, before the rule of length. */

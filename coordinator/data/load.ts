@@ -5,8 +5,9 @@ import type { Example, PairedExample } from './example.js';
 import { mapRows } from './formats/map-rows.js';
 import type { RawRow } from './formats/raw-row.js';
 import { fitCompletion, fitPrompt, type LengthLimits } from './length-rule.js';
+import { parseRow } from './parse-row.js';
 import { answersFor, requirePair, rowUseOf, type RowUse } from './row-use.js';
-import { parseRow, type JudgedRow } from './row.js';
+import type { JudgedRow } from './row.js';
 import type { TextTokenizer } from './tokenizer.js';
 
 export interface LoadPairsOptions extends LengthLimits {
@@ -15,8 +16,7 @@ export interface LoadPairsOptions extends LengthLimits {
 }
 
 /** What the rows are used for, or the method that has that use for them (null: to score them). */
-export type LoadOptions = LoadPairsOptions &
-  ({ readonly rows: RowUse } | { readonly method: Method | null });
+export type LoadOptions = LoadPairsOptions & ({ readonly rows: RowUse } | { readonly method: Method | null });
 
 /** What became of a file's rows: `rows` = `used` + all of `skipped` + `leftOut`. */
 export interface DataReport {

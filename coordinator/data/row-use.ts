@@ -1,6 +1,7 @@
 import type { Method } from '../../lib/config/types.js';
 import { withControlToken } from './control-token.js';
-import { BadRow, unpair, type JudgedRow, type PairRow, type Row } from './row.js';
+import { BadRow } from './bad-row.js';
+import { unpair, type JudgedRow, type PairRow, type Row } from './row.js';
 import type { TextTokenizer } from './tokenizer.js';
 
 /** What a file's rows are used for, where completions are looked at one by one. */

@@ -1,7 +1,7 @@
 import { pipeline, Readable } from 'node:stream';
 import { CsvError, parse } from 'csv-parse';
 import { ConfigError, messageOf } from '../../../lib/errors.js';
-import { BadRow } from '../row.js';
+import { BadRow } from '../bad-row.js';
 import type { Bytes } from './byte-source.js';
 import { cellValue } from './csv-cell.js';
 import type { RawRow } from './raw-row.js';

@@ -43,7 +43,8 @@ async function* splitArray(
   bytes: Bytes,
   maxBytes: number,
 ): AsyncGenerator<Buffer, void, undefined> {
-  const broken = (what: string) => new ConfigError(`${file}: begins with "[" but is not a JSON array: ${what}`);
+  const broken = (what: string) =>
+    new ConfigError(`${file}: begins with "[" but is not a JSON array: ${what}`);
   const nesting = new Nesting();
   let unfinished: Buffer[] = [];
   let size = 0;
@@ -72,7 +73,8 @@ async function* splitArray(
     }
     unfinished.push(rest);
     size += rest.length;
-    if (size > maxBytes) throw new ConfigError(`${file}[${elements}]: more than ${maxBytes} bytes in one row`);
+    if (size > maxBytes)
+      throw new ConfigError(`${file}[${elements}]: more than ${maxBytes} bytes in one row`);
   }
   if (!ended) throw broken(`it ends within element ${elements}`);
 }

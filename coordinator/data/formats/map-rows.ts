@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
-import { BadRow } from '../row.js';
+import { BadRow } from '../bad-row.js';
 import type { RawRow } from './raw-row.js';
 import { readRows } from './read-rows.js';
 

@@ -1,4 +1,4 @@
-import { BadRow } from '../row.js';
+import { BadRow } from '../bad-row.js';
 
 /** A row as it stands in the file. */
 export interface RawRow {
