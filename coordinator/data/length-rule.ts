@@ -1,3 +1,10 @@
+export interface LengthLimits {
+  /** Tokens of prompt and completion together. */
+  readonly maxLength: number;
+  /** Less than `maxLength`. */
+  readonly maxPromptLength: number;
+}
+
 /**
  * The one rule of length, for trainer and tools: a prompt over `maxPromptLength` keeps its end (what the completion
  * answers), and a completion keeps its beginning, as much as `maxLength` leaves after the prompt.

@@ -1,23 +1,22 @@
-import { setImmediate } from 'node:timers/promises';
 import type { Method } from '../../lib/config/types.js';
 import { ConfigError } from '../../lib/errors.js';
-import { encodeRow } from './encode-row.js';
-import type { Example } from './example.js';
-import { fitCompletion, fitPrompt } from './length-rule.js';
-import { readRows, type RawRow } from './read-rows.js';
-import { BadRow, parseRow } from './row.js';
+import { encodeAnswer, encodePair, type EncodedAnswer } from './encode-row.js';
+import type { Example, PairedExample } from './example.js';
+import { mapRows } from './formats/map-rows.js';
+import type { RawRow } from './formats/raw-row.js';
+import { fitCompletion, fitPrompt, type LengthLimits } from './length-rule.js';
+import { parseRow } from './parse-row.js';
+import { answersFor, requirePair, rowUseOf, type RowUse } from './row-use.js';
+import type { JudgedRow } from './row.js';
 import type { TextTokenizer } from './tokenizer.js';
 
-export interface LoadOptions {
-  /** Tokens of prompt and completion together. */
-  readonly maxLength: number;
-  /** Less than `maxLength`. */
-  readonly maxPromptLength: number;
-  /** Decides what a label must be; null uses every row, whatever its label. */
-  readonly method: Method | null;
+export interface LoadPairsOptions extends LengthLimits {
   /** Count bad rows by reason instead of failing. */
   readonly skipBadRows: boolean;
 }
+
+/** What the rows are used for, or the method that has that use for them (null: to score them). */
+export type LoadOptions = LoadPairsOptions & ({ readonly rows: RowUse } | { readonly method: Method | null });
 
 /** What became of a file's rows: `rows` = `used` + all of `skipped` + `leftOut`. */
 export interface DataReport {
@@ -28,15 +27,20 @@ export interface DataReport {
   /** Of the used rows: prompts that lost their beginning, and completions that lost their end, to the rule of length. */
   promptsCut: number;
   completionsCut: number;
-  /** Of the used rows, by label. */
+  /** Examples by label. (Pairs have none.) */
   desirable: number;
   undesirable: number;
-  /** Sound rows that the method has no use for: undesirable ones in sft. */
+  /** Sound rows that there is no use for: undesirable ones in sft. */
   leftOut: number;
 }
 
+export interface Loaded<T> {
+  readonly examples: T[];
+  readonly report: DataReport;
+}
+
 /**
- * Reads, tokenizes and cuts to length the rows of a JSON Lines file (or a JSON array).
+ * Reads, tokenizes and cuts to length the rows of a file, as completions that are looked at one by one.
  * @throws ConfigError `file:line: reason` for the first bad row, unless they are skipped; for a file without any
  * usable row; for a file that cannot be read.
  */
@@ -44,72 +48,88 @@ export async function loadExamples(
   file: string,
   tokenizer: TextTokenizer,
   options: LoadOptions,
-): Promise<{ examples: Example[]; report: DataReport }> {
-  const examples: Example[] = [];
+): Promise<Loaded<Example>> {
+  const use = 'rows' in options ? options.rows : rowUseOf(options.method);
+  return load(file, options.skipBadRows, (raw, report) => {
+    const answers = answersFor(use, parseRow(raw.parse()), tokenizer);
+    const encoded = answers.map((judged) => ({ ...judged, ...encodeAnswer(judged.answer, tokenizer) }));
+    return encoded.map((one) => toExample(raw, one, options, report));
+  });
+}
+
+/**
+ * As `loadExamples`, of a file of pairs.
+ * @throws ConfigError
+ */
+export async function loadPairs(
+  file: string,
+  tokenizer: TextTokenizer,
+  options: LoadPairsOptions,
+): Promise<Loaded<PairedExample>> {
+  const { maxLength, maxPromptLength, skipBadRows } = options;
+  return load(file, skipBadRows, (raw, report) => {
+    const encoded = encodePair(requirePair(parseRow(raw.parse())), tokenizer);
+    const promptIds = fitPrompt(encoded.promptIds, maxPromptLength);
+    const chosenIds = fitCompletion(encoded.chosenIds, promptIds.length, maxLength);
+    const rejectedIds = fitCompletion(encoded.rejectedIds, promptIds.length, maxLength);
+    if (promptIds.length < encoded.promptIds.length) report.promptsCut += 1;
+    if (chosenIds.length < encoded.chosenIds.length) report.completionsCut += 1;
+    if (rejectedIds.length < encoded.rejectedIds.length) report.completionsCut += 1;
+    return [{ row: raw.row, promptIds, chosenIds, rejectedIds }];
+  });
+}
+
+/** @param make returns no example for a sound row that there is no use for, and counts in `report` what it cuts */
+async function load<T>(
+  file: string,
+  skipBadRows: boolean,
+  make: (raw: RawRow, report: DataReport) => readonly T[],
+): Promise<Loaded<T>> {
+  const examples: T[] = [];
   const skipped = new Map<string, number>();
-  const report: DataReport = {
-    rows: 0,
-    used: 0,
-    skipped,
-    promptsCut: 0,
-    completionsCut: 0,
-    desirable: 0,
-    undesirable: 0,
-    leftOut: 0,
-  };
+  const report: DataReport = { ...EMPTY_REPORT, skipped };
   let firstBad: string | null = null;
-  const letOthersRun = turnTaker();
-  for await (const raw of readRows(file)) {
-    await letOthersRun();
+  for await (const mapped of mapRows(file, (raw) => make(raw, report))) {
     report.rows += 1;
-    try {
-      const example = toExample(raw, tokenizer, options, report);
-      if (example !== null) examples.push(example);
-    } catch (error) {
-      if (!(error instanceof BadRow)) throw error;
-      firstBad ??= `${raw.where}: ${error.message}`;
-      skipped.set(error.message, (skipped.get(error.message) ?? 0) + 1);
+    if (mapped.kind === 'bad') {
+      firstBad ??= `${mapped.raw.where}: ${mapped.reason}`;
+      skipped.set(mapped.reason, (skipped.get(mapped.reason) ?? 0) + 1);
+    } else {
+      examples.push(...mapped.value);
+      if (mapped.value.length > 0) report.used += 1;
+      else report.leftOut += 1;
     }
   }
-  if (firstBad !== null && !options.skipBadRows) throw badRows(firstBad, countAll(skipped));
+  if (firstBad !== null && !skipBadRows) throw badRows(firstBad, countAll(skipped));
   if (examples.length === 0) throw noUsableRow(file, report);
   return { examples, report };
 }
 
-/** null for a sound row that the method has no use for. Counts in `report` what it makes of the row. */
+const EMPTY_REPORT = {
+  rows: 0,
+  used: 0,
+  promptsCut: 0,
+  completionsCut: 0,
+  desirable: 0,
+  undesirable: 0,
+  leftOut: 0,
+} as const;
+
 function toExample(
   raw: RawRow,
-  tokenizer: TextTokenizer,
-  { method, maxLength, maxPromptLength }: LoadOptions,
+  encoded: JudgedRow & EncodedAnswer,
+  { maxLength, maxPromptLength }: LengthLimits,
   report: DataReport,
-): Example | null {
-  const row = parseRow(raw.parse());
-  if (method === 'kto' && row.label === null) throw new BadRow('label is missing');
-  const encoded = encodeRow(row, tokenizer);
-  if (method === 'sft' && row.label === false) {
-    report.leftOut += 1;
-    return null;
-  }
+): Example {
+  const { label, score } = encoded;
   const promptIds = fitPrompt(encoded.promptIds, maxPromptLength);
   const completionIds = fitCompletion(encoded.completionIds, promptIds.length, maxLength);
-  report.used += 1;
   if (promptIds.length < encoded.promptIds.length) report.promptsCut += 1;
   if (completionIds.length < encoded.completionIds.length) report.completionsCut += 1;
-  if (row.label === true) report.desirable += 1;
-  if (row.label === false) report.undesirable += 1;
-  return { row: raw.row, promptIds, completionIds, desirable: row.label };
-}
-
-/** Longest time that heartbeats and requests wait behind tokenizing, but for a single long row. */
-const TURN_MS = 5;
-
-function turnTaker(): () => Promise<void> {
-  let turnStart = performance.now();
-  return async () => {
-    if (performance.now() - turnStart < TURN_MS) return;
-    await setImmediate();
-    turnStart = performance.now();
-  };
+  if (label === true) report.desirable += 1;
+  if (label === false) report.undesirable += 1;
+  const example = { row: raw.row, promptIds, completionIds, desirable: label };
+  return score === null ? example : { ...example, score };
 }
 
 function badRows(first: string, count: number): ConfigError {

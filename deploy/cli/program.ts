@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { dataCommand } from './commands/data.js';
 import { demoCommand } from './commands/demo.js';
 import { scoreCommand } from './commands/score.js';
 import { setupCommand } from './commands/setup.js';
@@ -15,18 +16,25 @@ export function buildProgram(terminal: Terminal): Command {
     .addHelpText('after', help)
     .addCommand(trainCommand(terminal))
     .addCommand(scoreCommand(terminal))
+    .addCommand(dataCommand(terminal))
     .addCommand(setupCommand(terminal))
     .addCommand(demoCommand(terminal));
-  for (const command of [program, ...program.commands]) {
-    command.exitOverride().configureOutput({
+  configure(program, 'prospect', terminal);
+  return program;
+}
+
+/** A command and all below it. */
+function configure(command: Command, path: string, terminal: Terminal): void {
+  command
+    .exitOverride()
+    .configureOutput({
       writeOut: terminal.out.write,
       writeErr: terminal.err.write,
       getOutHasColors: () => false,
       getErrHasColors: () => false,
-    });
-    command.showHelpAfterError(`(see prospect ${command === program ? '' : `${command.name()} `}--help)`);
-  }
-  return program;
+    })
+    .showHelpAfterError(`(see ${path} --help)`);
+  for (const child of command.commands) configure(child, `${path} ${child.name()}`, terminal);
 }
 
 const help = `

@@ -1,7 +1,8 @@
-import { Command, InvalidArgumentError } from 'commander';
+import { Command } from 'commander';
 import { writeFileAtomically } from '../atomic-file.js';
 import type { Terminal } from '../output/terminal.js';
 import { defaultMaxLength, score } from '../score.js';
+import { atLeastOne, atLeastTwo } from './counts.js';
 
 interface Options {
   readonly model: string;
@@ -42,17 +43,6 @@ export function scoreCommand(terminal: Terminal): Command {
       if (out === undefined) terminal.out.write(text);
       else await writeFileAtomically(out, text);
     });
-}
-
-const atLeastOne = (text: string) => parseCount(text, 1);
-const atLeastTwo = (text: string) => parseCount(text, 2);
-
-function parseCount(text: string, least: number): number {
-  const count = Number(text);
-  if (!Number.isSafeInteger(count) || count < least) {
-    throw new InvalidArgumentError(`must be a whole number of at least ${least}`);
-  }
-  return count;
 }
 
 const help = `
