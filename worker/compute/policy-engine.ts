@@ -1,10 +1,13 @@
 import type { StageConfig } from '../../lib/config/types.js';
 import type { NodePart } from '../collective/collective.js';
 import { objectiveOf, type BatchCounts, type Objective } from '../losses/objective.js';
-import type { ModelDescription } from '../model/description.js';
-import type { BoundWeights, LanguageModel, Sequence } from '../model/language-model.js';
-import { loadModel } from '../model/load.js';
-import { saveModel } from '../model/save.js';
+import {
+  sequenceLogps,
+  type BoundWeights,
+  type LanguageModel,
+  type Sequence,
+} from '../model/language-model.js';
+import { loadModel, type LoadedModel } from '../model/load.js';
 import {
   foldGradient,
   proposeWeights,
@@ -65,7 +68,7 @@ interface OwnedPiece {
  * part of the parameters that this rank owns.
  */
 export class PolicyEngine {
-  private readonly description: ModelDescription;
+  private readonly loaded: LoadedModel;
   private readonly layout: ParameterLayout;
   private readonly model: LanguageModel;
   private readonly objective: Objective;
@@ -84,7 +87,7 @@ export class PolicyEngine {
     const { modelDir, stage, rank, worldSize } = options;
     const loaded = loadModel(modelDir);
     const next = FlatBuffer.allocate(loaded.layout);
-    this.description = loaded.description;
+    this.loaded = loaded;
     this.layout = loaded.layout;
     this.model = loaded.model;
     this.objective = objectiveOf(stage);
@@ -116,7 +119,8 @@ export class PolicyEngine {
   leafGradient(task: LeafTask): readonly ExampleTerm[] {
     const divisor = this.objective.averagedOver(task.counts);
     let terms: ExampleTerm[] = [];
-    const lossGradient = (logps: Float64Array): Float64Array => {
+    const lossGradient = (tokenLogps: readonly Float32Array[]): number[] => {
+      const logps = sequenceLogps(tokenLogps);
       const raw = Array.from(logps, (logp, i) =>
         this.objective.term(
           { logp, referenceLogp: task.referenceLogps[i] ?? null, desirable: task.desirable[i] ?? null },
@@ -124,7 +128,7 @@ export class PolicyEngine {
         ),
       );
       terms = raw.map(({ loss, reward }, i) => ({ logp: logps[i]!, loss: loss / divisor, reward }));
-      return Float64Array.from(raw, ({ dLogp }) => dLogp / divisor);
+      return raw.map(({ dLogp }) => dLogp / divisor);
     };
     const sink = this.slot(task.slot).sink(task.accumulate);
     this.model.forwardBackward(this.bound[this.current], task.sequences, lossGradient, sink);
@@ -183,11 +187,11 @@ export class PolicyEngine {
   }
 
   save(directory: string): void {
-    saveModel(this.description, this.options.modelDir, this.weights[this.current], directory);
+    this.loaded.save(this.weights[this.current], directory);
   }
 
   dispose(): void {
-    for (const resource of [...this.bound, ...this.slots]) resource.dispose();
+    for (const resource of [...this.bound, ...this.slots, this.model]) resource.dispose();
   }
 
   private slot(index: number): GradientSlot {
