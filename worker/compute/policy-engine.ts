@@ -1,11 +1,10 @@
 import type { StageConfig } from '../../lib/config/types.js';
 import type { NodePart } from '../collective/collective.js';
 import { objectiveOf } from '../losses/methods.js';
-import type { BatchCounts, BatchStatistics, Objective, UnitTerm } from '../losses/objective.js';
-import type { ModelDescription } from '../model/description.js';
-import type { BoundWeights, LanguageModel, Sequence } from '../model/language-model.js';
-import { loadModel } from '../model/load.js';
-import { saveModel } from '../model/save.js';
+import type { BatchCounts, BatchStatistics, Objective } from '../losses/objective.js';
+import { completionLogps, type CompletionLogps } from '../model/completion-logps.js';
+import type { BoundWeights, LanguageModel, LogpGradient, Sequence } from '../model/language-model.js';
+import { loadModel, type LoadedModel } from '../model/load.js';
 import {
   foldGradient,
   proposeWeights,
@@ -19,7 +18,8 @@ import { ownedRange, type ParameterLayout, type Range } from '../parameters/layo
 import { finishTree } from '../reduction/finish-tree.js';
 import type { TreeNode } from '../reduction/tree.js';
 import { GradientSlot } from './gradient-slot.js';
-import { scoredCompletion } from './scored-completion.js';
+import type { ReferenceAnswer } from '../reference/answer.js';
+import { judgedCompletion, scoredCompletion, type Judgement } from './scored-completion.js';
 
 export interface OpenPolicy {
   readonly modelDir: string;
@@ -34,11 +34,17 @@ export interface OpenedPolicy {
   readonly weights: readonly [readonly SharedArrayBuffer[], readonly SharedArrayBuffer[]];
 }
 
+/** An example with all that its loss depends on. */
+export interface LeafExample extends Judgement {
+  /** One, or the chosen and the rejected one. */
+  readonly completions: readonly Sequence[];
+  /** Null for a method without a reference. */
+  readonly reference: ReferenceAnswer | null;
+}
+
 /** One micro-batch (leaf) and where its gradient goes. */
 export interface LeafTask {
-  readonly sequences: readonly Sequence[];
-  readonly referenceLogps: readonly (number | null)[];
-  readonly desirable: readonly (boolean | null)[];
+  readonly examples: readonly LeafExample[];
   readonly statistics: BatchStatistics;
   readonly counts: BatchCounts;
   readonly slot: number;
@@ -47,10 +53,12 @@ export interface LeafTask {
 }
 
 export interface ExampleTerm {
-  readonly logp: number;
   /** This example's share of the batch's loss. */
   readonly loss: number;
-  readonly reward: number | null;
+  /** Per completion. */
+  readonly logps: readonly number[];
+  /** Per completion; null for a method without rewards. */
+  readonly rewards: readonly (number | null)[];
 }
 
 /** A tensor's owned piece in every array that the update touches. */
@@ -66,7 +74,7 @@ interface OwnedPiece {
  * part of the parameters that this rank owns.
  */
 export class PolicyEngine {
-  private readonly description: ModelDescription;
+  private readonly loaded: LoadedModel;
   private readonly layout: ParameterLayout;
   private readonly model: LanguageModel;
   private readonly objective: Objective;
@@ -85,7 +93,7 @@ export class PolicyEngine {
     const { modelDir, stage, rank, worldSize } = options;
     const loaded = loadModel(modelDir);
     const next = FlatBuffer.allocate(loaded.layout);
-    this.description = loaded.description;
+    this.loaded = loaded;
     this.layout = loaded.layout;
     this.model = loaded.model;
     this.objective = objectiveOf(stage);
@@ -108,28 +116,38 @@ export class PolicyEngine {
     return this.slots.map((slot) => slot.buffer.memory);
   }
 
-  /** Log-probs of one micro-batch under the current weights, without gradient. Shape [batch]. */
-  logps(sequences: readonly Sequence[]): Float64Array {
-    return this.model.logps(this.bound[this.current], sequences);
+  /** Log-probs of one micro-batch under the current weights, without gradient; by token where the method needs them. */
+  score(sequences: readonly Sequence[]): readonly CompletionLogps[] {
+    const tokenLogps = this.model.tokenLogps(this.bound[this.current], sequences);
+    return tokenLogps.map((logps) => completionLogps(logps, this.objective.tokenLevel));
   }
 
   /** Loss and gradient of one micro-batch. */
   leafGradient(task: LeafTask): readonly ExampleTerm[] {
     let terms: ExampleTerm[] = [];
-    const lossGradient = (logps: Float64Array): Float64Array => {
-      const units = Array.from(logps, (logp, i) => {
-        const completion = scoredCompletion(task.sequences[i]!, {
-          logp,
-          referenceLogp: task.referenceLogps[i] ?? null,
-          desirable: task.desirable[i] ?? null,
-        });
-        return this.objective.term([completion], task);
-      });
-      terms = units.map(({ loss, rewards }, i) => ({ logp: logps[i]!, loss, reward: rewards[0] ?? null }));
-      return Float64Array.from(units, sequenceGradient);
-    };
+    const { tokenLevel } = this.objective;
     const sink = this.slot(task.slot).sink(task.accumulate);
-    this.model.forwardBackward(this.bound[this.current], task.sequences, lossGradient, sink);
+    const sequences = task.examples.flatMap(({ completions }) => completions);
+    const lossGradient = (tokenLogps: readonly Float32Array[]): readonly LogpGradient[] => {
+      const scores = tokenLogps.map((logps) => completionLogps(logps, tokenLevel)).values();
+      const units = task.examples.map((example) =>
+        example.completions.map((sequence, i) =>
+          scoredCompletion(
+            judgedCompletion(sequence, example),
+            scores.next().value!,
+            example.reference?.completions[i] ?? null,
+          ),
+        ),
+      );
+      const unitTerms = units.map((unit) => this.objective.term(unit, task));
+      terms = unitTerms.map(({ loss, rewards }, i) => ({
+        loss,
+        logps: units[i]!.map(({ logp }) => logp),
+        rewards,
+      }));
+      return unitTerms.flatMap(({ gradients }) => gradients);
+    };
+    this.model.forwardBackward(this.bound[this.current], sequences, lossGradient, sink);
     return terms;
   }
 
@@ -185,11 +203,11 @@ export class PolicyEngine {
   }
 
   save(directory: string): void {
-    saveModel(this.description, this.options.modelDir, this.weights[this.current], directory);
+    this.loaded.save(this.weights[this.current], directory);
   }
 
   dispose(): void {
-    for (const resource of [...this.bound, ...this.slots]) resource.dispose();
+    for (const resource of [...this.bound, ...this.slots, this.model]) resource.dispose();
   }
 
   private slot(index: number): GradientSlot {
@@ -224,10 +242,4 @@ export class PolicyEngine {
     }
     return pieces;
   }
-}
-
-/** The one gradient of all tokens of a unit's only completion. */
-function sequenceGradient({ gradients: [gradient] }: UnitTerm): number {
-  if (typeof gradient !== 'number') throw new Error('the model takes one loss gradient per sequence');
-  return gradient;
 }

@@ -12,10 +12,9 @@ export class BoundWeights {
     );
   }
 
-  tensor(name: string): Tensor {
-    const tensor = this.tensors.get(name);
-    if (tensor === undefined) throw new Error(`there is no weight ${name}`);
-    return tensor;
+  /** The weight of that name, if it is among these. */
+  find(name: string): Tensor | undefined {
+    return this.tensors.get(name);
   }
 
   dispose(): void {

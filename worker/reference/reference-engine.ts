@@ -1,3 +1,4 @@
+import { completionLogps, type CompletionLogps } from '../model/completion-logps.js';
 import type { Sequence } from '../model/language-model.js';
 import { loadModel, type LoadedModel } from '../model/load.js';
 
@@ -13,9 +14,10 @@ export class ReferenceEngine {
     this.loaded = loadModel(modelDir);
   }
 
-  /** Log-probs of one micro-batch, computed whole and alone. Shape [batch]. */
-  logps(sequences: readonly Sequence[]): Float64Array {
-    return this.loaded.model.logps(this.loaded.weights, sequences);
+  /** Log-probs of one micro-batch, computed whole and alone. */
+  score(sequences: readonly Sequence[], byToken: boolean): readonly CompletionLogps[] {
+    const tokenLogps = this.loaded.model.tokenLogps(this.loaded.weights, sequences);
+    return tokenLogps.map((logps) => completionLogps(logps, byToken));
   }
 
   dispose(): void {

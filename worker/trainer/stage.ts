@@ -8,9 +8,10 @@ import type { OpenPolicy, PolicyEngine } from '../compute/policy-engine.js';
 import { objectiveOf } from '../losses/methods.js';
 import { describeModel } from '../model/description.js';
 import { FlatBuffer } from '../parameters/flat-buffer.js';
-import { ReferenceClient, type ReferenceAnswers } from '../reference/client.js';
+import { answerMessage } from '../reference/answer.js';
+import { ReferenceClient } from '../reference/client.js';
 import type { CoordinatorLink } from './coordinator-link.js';
-import { trainStep, type StepContext, type StepOutcome } from './step.js';
+import { trainStep, type LeafAnswers, type StepContext, type StepOutcome } from './step.js';
 import { readStepWork, type Expected, type StepTask } from './work.js';
 
 /** This worker's place among the workers of one generation. */
@@ -22,7 +23,7 @@ export interface Place {
 
 interface ReadyStep {
   readonly task: StepTask;
-  readonly answers: Promise<readonly ReferenceAnswers[]> | null;
+  readonly answers: Promise<LeafAnswers> | null;
 }
 
 /** One stage on this worker: the open policy, and its steps in order. */
@@ -128,14 +129,14 @@ async function inOrder<T, R>(items: readonly T[], ask: (item: T) => Promise<R>):
 function reportOf(task: StepTask, outcome: StepOutcome, generation: number): v1.StepReport.$Properties {
   const examples = task.leaves.flatMap((leaf, i) =>
     leaf.map(({ position }, j) => {
-      const { loss, logp, reward } = outcome.terms[i]![j]!;
+      const { loss, logps, rewards } = outcome.terms[i]![j]!;
+      const answer = outcome.reference?.[i]?.[j];
       return {
         position,
         loss,
-        logp,
-        reward,
-        referenceLogp: outcome.reference?.[i]?.own[j] ?? null,
-        mismatchedReferenceLogp: outcome.reference?.[i]?.mismatched[j] ?? null,
+        logps: [...logps],
+        rewards: rewards.filter((reward) => reward !== null),
+        reference: answer === undefined ? null : answerMessage(answer),
       };
     }),
   );

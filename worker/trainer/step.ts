@@ -3,15 +3,15 @@ import type { StageConfig } from '../../lib/config/types.js';
 import type { Collective } from '../collective/collective.js';
 import type { EngineThread } from '../compute/engine-thread.js';
 import type { ExampleTerm, OpenPolicy, PolicyEngine } from '../compute/policy-engine.js';
-import { scoredCompletion } from '../compute/scored-completion.js';
-import type { BatchStatistics, Objective } from '../losses/objective.js';
+import { judgedCompletion, scoredCompletion } from '../compute/scored-completion.js';
+import type { BatchStatistic, BatchStatistics, Objective } from '../losses/objective.js';
 import { clipScale, gradientNorm } from '../optimizer/gradient-norm.js';
 import { learningRateAt } from '../optimizer/schedule.js';
 import { FlatBuffer } from '../parameters/flat-buffer.js';
 import { BLOCK_SIZE, type ParameterLayout } from '../parameters/layout.js';
 import { accumulationPlan, type TreeNode } from '../reduction/tree.js';
-import type { ReferenceAnswers } from '../reference/client.js';
-import { mergeInBatchOrder, packValues, type PositionedValue } from './batch-statistic.js';
+import type { ReferenceAnswer } from '../reference/answer.js';
+import { mergeInBatchOrder, packValues, type PositionedValues } from './batch-statistic.js';
 import { PhaseClock, type PhaseTimes } from './phase-clock.js';
 import { mismatchedSequences, type StepTask } from './work.js';
 
@@ -28,11 +28,14 @@ export interface StepContext {
   readonly weights: readonly [FlatBuffer, FlatBuffer];
 }
 
+/** The reference's answers, per leaf and example. */
+export type LeafAnswers = readonly (readonly ReferenceAnswer[])[];
+
 /** What this worker reports of a step. */
 export interface StepOutcome {
   /** Per leaf, in leaf order. */
   readonly terms: readonly (readonly ExampleTerm[])[];
-  readonly reference: readonly ReferenceAnswers[] | null;
+  readonly reference: LeafAnswers | null;
   readonly statistics: BatchStatistics;
   readonly gradientNorm: number;
   readonly learningRate: number;
@@ -48,7 +51,7 @@ const Phase = { statistic: 0, gradients: 1, norm: 2, weights: 3 } as const;
  */
 export async function trainStep(
   task: StepTask,
-  answers: Promise<readonly ReferenceAnswers[]> | null,
+  answers: Promise<LeafAnswers> | null,
   context: StepContext,
 ): Promise<StepOutcome> {
   const { stage, totalSteps, policy, collective } = context;
@@ -77,36 +80,53 @@ export async function trainStep(
 
 const tagOf = ({ stage, step }: StepTask, phase: number) => ({ stage, step, phase });
 
-/** The policy scores the mismatched pairs, and what all workers' pairs share is put in batch order. */
+/** What every example's loss depends on is made from numbers that each example shares, in batch order. */
 async function shareStatistics(
   task: StepTask,
-  reference: readonly ReferenceAnswers[] | null,
-  { objective: { batchStatistic }, policy, collective }: StepContext,
+  reference: LeafAnswers | null,
+  context: StepContext,
 ): Promise<BatchStatistics> {
-  if (batchStatistic?.from !== 'mismatched') return {};
-  const { width } = batchStatistic;
-  const shared: PositionedValue[] = [];
+  const { batchStatistic } = context.objective;
+  if (batchStatistic === null) return {};
+  const shared =
+    batchStatistic.from === 'mismatched'
+      ? await shareMismatched(task, reference, batchStatistic, context)
+      : task.leaves.flat().map(({ position, completions, desirable, score }) => ({
+          position,
+          values: completions.flatMap((own) =>
+            batchStatistic.share(judgedCompletion(own, { desirable, score })),
+          ),
+        }));
+  const payload = packValues(shared);
+  const payloads = await context.collective.allGather(tagOf(task, Phase.statistic), payload);
+  const { mismatchedPairs, examples } = task.counts;
+  const count = batchStatistic.from === 'mismatched' ? mismatchedPairs : examples;
+  return batchStatistic.finish(mergeInBatchOrder(payloads, count, batchStatistic.width));
+}
+
+/** KTO's z0: the policy scores the mismatched pairs without gradient. */
+async function shareMismatched(
+  task: StepTask,
+  reference: LeafAnswers | null,
+  { share }: MismatchedStatistic,
+  { policy }: StepContext,
+): Promise<PositionedValues[]> {
+  const shared: PositionedValues[] = [];
   for (const [index, leaf] of task.leaves.entries()) {
     const pairs = mismatchedSequences(leaf);
     if (pairs.length === 0) continue;
-    const logps = await policy.call('logps', pairs);
-    let next = 0;
-    leaf.forEach(({ position, mismatched }, i) => {
+    const scores = (await policy.call('score', pairs)).values();
+    leaf.forEach(({ position, mismatched, desirable, score }, i) => {
       if (mismatched === null) return;
-      const referenceLogp = reference?.[index]?.mismatched[i] ?? Number.NaN;
-      const completion = scoredCompletion(mismatched, {
-        logp: logps[next++]!,
-        referenceLogp,
-        desirable: null,
-      });
-      batchStatistic.share(completion).forEach((value, k) => {
-        shared.push({ position: position * width + k, value });
-      });
+      const judged = judgedCompletion(mismatched, { desirable, score });
+      const answer = reference?.[index]?.[i]?.mismatched ?? null;
+      shared.push({ position, values: share(scoredCompletion(judged, scores.next().value!, answer)) });
     });
   }
-  const payloads = await collective.allGather(tagOf(task, Phase.statistic), packValues(shared));
-  return batchStatistic.finish(mergeInBatchOrder(payloads, task.counts.mismatchedPairs * width));
+  return shared;
 }
+
+type MismatchedStatistic = Extract<BatchStatistic, { readonly from: 'mismatched' }>;
 
 interface LocalSum {
   readonly terms: readonly (readonly ExampleTerm[])[];
@@ -116,7 +136,7 @@ interface LocalSum {
 /** Gradients of this worker's leaves, summed as the fixed tree over all leaves says. */
 async function sumLeafGradients(
   task: StepTask,
-  reference: readonly ReferenceAnswers[] | null,
+  reference: LeafAnswers | null,
   statistics: BatchStatistics,
   { rank, policy, layout }: StepContext,
 ): Promise<LocalSum> {
@@ -132,11 +152,14 @@ async function sumLeafGradients(
     const index = step.leaf - run.first;
     const leaf = task.leaves[index]!;
     terms[index] = await policy.call('leafGradient', {
-      sequences: leaf.map(({ own }) => own),
-      referenceLogps: leaf.map((_, i) => reference?.[index]?.own[i] ?? null),
-      desirable: leaf.map(({ desirable }) => desirable),
+      examples: leaf.map(({ completions, desirable, score }, i) => ({
+        completions,
+        desirable,
+        score,
+        reference: reference?.[index]?.[i] ?? null,
+      })),
       statistics,
-      counts: { ...task.counts, chosenTokens: 0 },
+      counts: task.counts,
       slot: step.slot,
       accumulate: step.accumulate,
     });

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
-import type { Sequence } from '../../../../worker/model/language-model.js';
+import { sequenceLogps, type Sequence } from '../../../../worker/model/language-model.js';
 import { liveTensors } from '../../../../worker/tensorflow/tensor.js';
 import { fixturePath } from '../../../parity/fixtures.js';
 import { gradientOf, loadModel, type LoadedModel } from './loaded-model.js';
@@ -27,8 +27,9 @@ for (const name of ['llama', 'llama_bf16_sharded']) {
     after(() => loaded.weights.dispose());
 
     test('with and without gradient, the log-probs have the same bits', () => {
-      const { logps } = gradientOf(loaded, batch);
-      assert.deepEqual(loaded.model.logps(loaded.weights, batch), logps);
+      const { tokenLogps } = gradientOf(loaded, batch);
+      assert.deepEqual(loaded.model.tokenLogps(loaded.weights, batch), tokenLogps);
+      assert.deepEqual(loaded.model.logps(loaded.weights, batch), sequenceLogps(tokenLogps));
     });
 
     test('the same batch gives the same bits, in another process too', () => {
@@ -74,7 +75,7 @@ for (const name of ['llama', 'llama_bf16_sharded']) {
       const fail = () => {
         throw new Error('no');
       };
-      const lossGradient = (logps: Float64Array) => logps;
+      const lossGradient = (logps: readonly Float32Array[]) => logps;
       const { model, weights } = loaded;
       assert.throws(() => model.forwardBackward(weights, batch, fail, { add: () => undefined }), /no/);
       assert.throws(() => model.forwardBackward(weights, batch, lossGradient, { add: fail }), /no/);

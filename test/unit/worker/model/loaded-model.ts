@@ -12,13 +12,13 @@ export function loadModel(directory: string): LoadedModel {
   return load(directory);
 }
 
-/** Log-probs of a batch, and the gradient of −Σ logps over the flat space. */
+/** Token log-probs of a batch, and the gradient of −Σ logps over the flat space. */
 export function gradientOf(
   { model, weights, layout }: LoadedModel,
   sequences: readonly Sequence[],
-): { logps: Float64Array; gradient: Float32Array } {
+): { tokenLogps: Float32Array[]; gradient: Float32Array } {
   const gradient = FlatBuffer.allocate(layout);
-  const logps = model.forwardBackward(weights, sequences, (sums) => sums.map(() => -1), {
+  const tokenLogps = model.forwardBackward(weights, sequences, (found) => found.map(() => -1), {
     add(place, values) {
       const accumulator = new Accumulator(gradient.tensor(place));
       accumulator.store(values);
@@ -26,5 +26,5 @@ export function gradientOf(
     },
   });
   const [values] = gradient.slices({ start: 0, end: layout.size });
-  return { logps, gradient: values! };
+  return { tokenLogps, gradient: values! };
 }
