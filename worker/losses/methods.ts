@@ -1,4 +1,4 @@
-import type { StageConfig } from '../../lib/config/types.js';
+import type { MethodConfig } from '../../lib/methods/config.js';
 import { apoZeroUnpaired } from './apo-zero-unpaired.js';
 import { cpo } from './cpo.js';
 import { dpo } from './dpo/dpo.js';
@@ -27,21 +27,9 @@ export const methods = {
 export type MethodName = keyof typeof methods;
 export type MethodSettings<Name extends MethodName> = Parameters<(typeof methods)[Name]>[0];
 
-type Settings = Pick<StageConfig, 'method' | 'beta' | 'desirableWeight' | 'undesirableWeight'>;
-
-/** The objective of a stage. */
-export function objectiveOf({ method, beta, desirableWeight, undesirableWeight }: Settings): Objective {
-  switch (method) {
-    case 'kto':
-      return methods.kto({
-        beta,
-        desirableWeight,
-        undesirableWeight,
-        z0Denominator: 'all',
-        humanline: null,
-        scoreScale: null,
-      });
-    case 'sft':
-      return methods.sft();
-  }
+/** The objective of a stage whose class weights are known. */
+export function objectiveOf(config: MethodConfig<number>): Objective {
+  // Each method's own settings are its part of the union: the name picks both.
+  const make = methods[config.method] as (settings: MethodConfig<number>) => Objective;
+  return make(config);
 }

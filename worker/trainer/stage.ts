@@ -6,6 +6,8 @@ import type { Collective } from '../collective/collective.js';
 import type { EngineThread } from '../compute/engine-thread.js';
 import type { OpenPolicy, PolicyEngine } from '../compute/policy-engine.js';
 import { objectiveOf } from '../losses/methods.js';
+import { needsOf, type MethodNeeds } from '../../lib/methods/needs.js';
+import { requireResolved } from '../../lib/methods/weights.js';
 import { describeModel } from '../model/description.js';
 import { FlatBuffer } from '../parameters/flat-buffer.js';
 import { answerMessage } from '../reference/answer.js';
@@ -53,18 +55,15 @@ export class StageTrainer {
       stage,
       totalSteps: start.totalSteps,
       rank,
-      objective: objectiveOf(stage),
+      objective: objectiveOf(requireResolved(stage.objective)),
       policy,
       collective,
       layout,
       weights: [FlatBuffer.wrap(layout, weights[0]), FlatBuffer.wrap(layout, weights[1])],
     };
-    const reference = start.referenceSocket === '' ? null : new ReferenceClient(start.referenceSocket);
-    return new StageTrainer(
-      context,
-      { ...place, stage: start.stage, vocabSize: config.vocabSize },
-      reference,
-    );
+    const needs = needsOf(stage.objective);
+    const expected = { ...place, stage: start.stage, vocabSize: config.vocabSize, needs };
+    return new StageTrainer(context, expected, openReference(start, needs));
   }
 
   get trainableParameters(): number {
@@ -74,16 +73,10 @@ export class StageTrainer {
   /** Work has arrived, perhaps a step ahead: asks the reference for its answers at once. */
   prepare(work: v1.StepWork): void {
     const task = readStepWork(work, this.expected);
-    const { objective } = this.context;
-    let answers: ReadyStep['answers'] = null;
-    if (objective.needsReference) {
-      const { reference } = this;
-      if (reference === null)
-        throw new RunError(`${this.context.stage.method} needs a reference replica, and none was given`);
-      answers = inOrder(task.leaves, (leaf) => reference.answers(leaf));
-      // A failure is raised where the step awaits the answers; until then nobody else does.
-      answers.catch(() => undefined);
-    }
+    const { reference } = this;
+    const answers = reference && inOrder(task.leaves, (leaf) => reference.answers(leaf));
+    // A failure is raised where the step awaits the answers; until then nobody else does.
+    answers?.catch(() => undefined);
     this.arrived.set(task.step, { task, answers });
   }
 
@@ -117,6 +110,12 @@ function stageOf({ runYaml, stage }: v1.StageStart): StageConfig {
   if (config === undefined)
     throw new RunError(`${file} has ${stages.length} stages, and stage ${stage} is to start`);
   return config;
+}
+
+function openReference({ referenceSocket }: v1.StageStart, needs: MethodNeeds): ReferenceClient | null {
+  if (!needs.reference) return null;
+  if (referenceSocket === '') throw new RunError('the method needs a reference replica, and none was given');
+  return new ReferenceClient(referenceSocket, needs.tokenLevel);
 }
 
 /** One leaf at a time: the replica computes one after the other anyway, and the first answers are needed first. */
