@@ -128,10 +128,10 @@ export class Journal {
         .prepare('INSERT INTO steps (run_id, stage, step, generation, metrics_json) VALUES (?, ?, ?, ?, ?)')
         .run(id, stage, step, generation, metricsJson);
       const insertAnswer = this.#database.prepare(
-        'INSERT INTO reference_answers (run_id, stage, example, logp, mismatched_logp) VALUES (?, ?, ?, ?, ?)',
+        'INSERT INTO reference_answers (run_id, stage, example, message) VALUES (?, ?, ?, ?)',
       );
-      for (const [example, { logp, mismatchedLogp }] of answers) {
-        insertAnswer.run(id, stage, example, logp, mismatchedLogp);
+      for (const [example, answer] of answers) {
+        insertAnswer.run(id, stage, example, v1.ReferenceAnswer.encode(answer).finish());
       }
       this.#database
         .prepare('UPDATE runs SET committed_steps = committed_steps + 1, updated_at_ms = ? WHERE id = ?')
@@ -152,12 +152,11 @@ export class Journal {
 
   referenceAnswers(id: string, stage: number): Map<number, ReferenceAnswer> {
     const rows = this.#database
-      .prepare(
-        `SELECT example, logp, mismatched_logp AS mismatchedLogp FROM reference_answers
-         WHERE run_id = ? AND stage = ?`,
-      )
-      .all(id, stage) as (ReferenceAnswer & { example: number })[];
-    return new Map(rows.map(({ example, logp, mismatchedLogp }) => [example, { logp, mismatchedLogp }]));
+      .prepare('SELECT example, message FROM reference_answers WHERE run_id = ? AND stage = ?')
+      .all(id, stage) as { example: number; message: ArrayBuffer }[];
+    return new Map(
+      rows.map(({ example, message }) => [example, v1.ReferenceAnswer.decode(new Uint8Array(message))]),
+    );
   }
 
   /** The next events with a sequence number above `after`, at most `limit`. */
