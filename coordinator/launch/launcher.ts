@@ -19,6 +19,8 @@ export interface ReferenceSpec {
   readonly name: string;
   /** Hugging Face directory of the frozen model. */
   readonly modelDir: string;
+  /** An adapter upon it, in PEFT's format; null for the model as it is. */
+  readonly adapterDir: string | null;
   readonly threads: number;
   readonly logFile: string;
 }

@@ -32,9 +32,10 @@ export class ProcessLauncher implements Launcher {
     return spawnChild({ name: workerId, entry: workerEntry, args, logFile });
   }
 
-  launchReference({ name, modelDir, threads, logFile }: ReferenceSpec): LaunchedReference {
+  launchReference({ name, modelDir, adapterDir, threads, logFile }: ReferenceSpec): LaunchedReference {
     const socket = join(this.#socketDir, `r${++this.#references}.sock`);
     const args = ['--model', modelDir, '--socket', socket, '--threads', String(threads)];
+    if (adapterDir !== null) args.push('--adapter', adapterDir);
     return { ...spawnChild({ name, entry: this.#options.referenceEntry, args, logFile }), socket };
   }
 

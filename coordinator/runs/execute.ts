@@ -5,7 +5,7 @@ import { untilAborted } from '../cluster/abort.js';
 import type { RunRecord } from '../journal/records.js';
 import type { LaunchedReference } from '../launch/launcher.js';
 import type { ActiveRun, RunServices } from './active-run.js';
-import { methodNeeds } from './methods.js';
+import { needsOf } from '../../lib/methods/needs.js';
 import { logFileOf, MetricsFile } from './output-directory.js';
 import { prepareStages, type PreparedStage } from './prepare.js';
 import { readRunFile } from './run-file.js';
@@ -51,7 +51,12 @@ export async function executeRun(
         trainStage(
           run,
           stage,
-          { group: workers.group, generation: FIRST_GENERATION, reference },
+          {
+            group: workers.group,
+            generation: FIRST_GENERATION,
+            threadsPerWorker: config.threadsPerWorker,
+            reference,
+          },
           metricsFile,
         ),
       );
@@ -71,12 +76,12 @@ async function withReference(
   stage: PreparedStage,
   body: (reference: LaunchedReference | null) => Promise<void>,
 ): Promise<void> {
-  if (!methodNeeds[stage.config.method].reference) return body(null);
+  if (!needsOf(stage.config.objective).reference) return body(null);
   const name = `reference-${stage.number}`;
   const logFile = logFileOf(run.record.outputDir, name);
   const reference = run.launcher.launchReference({
     name,
-    modelDir: stage.referenceDir,
+    ...referenceOf(stage.config),
     threads: config.threadsPerWorker,
     logFile,
   });
@@ -91,4 +96,15 @@ async function withReference(
     needed = false;
     await reference.stop({ graceMs: run.cluster.stopGraceMs });
   }
+}
+
+/** The frozen model that a stage's policy is compared with: a directory, and an adapter upon it. */
+function referenceOf({ model, adapter, reference }: PreparedStage['config']): {
+  readonly modelDir: string;
+  readonly adapterDir: string | null;
+} {
+  if (reference === 'base') return { modelDir: model, adapterDir: null };
+  if (reference !== null) return { modelDir: reference.directory, adapterDir: null };
+  // A fresh adapter changes nothing yet, so that what the stage starts from is the model.
+  return { modelDir: model, adapterDir: adapter };
 }

@@ -1,13 +1,17 @@
 import type { RunConfig, StageConfig } from '../../lib/config/types.js';
 import { ConfigError } from '../../lib/errors.js';
-import type { Example } from '../data/example.js';
-import { loadExamples } from '../data/load.js';
+import type { MethodConfig } from '../../lib/methods/config.js';
+import { needsOf } from '../../lib/methods/needs.js';
+import { gradeOf } from '../../lib/methods/score-scale.js';
+import { resolveWeights } from '../../lib/methods/weights.js';
+import { loadExamples, loadPairs, type DataReport } from '../data/load.js';
+import { rowUseOf } from '../data/row-use.js';
 import { TextTokenizer } from '../data/tokenizer.js';
 import { pairMismatched } from '../plan/pairing.js';
 import { Planner } from '../plan/plan.js';
+import { unitOf, unitOfPair, type Unit } from '../plan/unit.js';
 import { notify, type ActiveRun } from './active-run.js';
 import { dataNotices } from './data-notices.js';
-import { methodNeeds } from './methods.js';
 import { stageModelDirectory } from './output-directory.js';
 
 /** A stage with its data read, paired and planned. */
@@ -15,14 +19,13 @@ export interface PreparedStage {
   /** From 1. */
   readonly number: number;
   readonly count: number;
-  readonly config: StageConfig;
-  readonly examples: readonly Example[];
+  /** With the model that it starts from, and class weights as numbers. */
+  readonly config: StageConfig & { readonly model: string };
+  readonly examples: readonly Unit[];
   /** By example: the example whose completion it takes for the KL estimate, or null. */
   readonly pairs: readonly (number | null)[];
   readonly planner: Planner;
-  /** Hugging Face directories: what training starts from, what stays frozen, where the result goes. */
-  readonly modelDir: string;
-  readonly referenceDir: string;
+  /** Where the result goes. */
   readonly outputDir: string;
 }
 
@@ -35,34 +38,64 @@ export async function prepareStages(run: ActiveRun, config: RunConfig): Promise<
   let tokenizer: TextTokenizer | undefined;
   for (const [index, stage] of config.stages.entries()) {
     if (stage.model !== null) tokenizer = TextTokenizer.load(stage.model);
-    const modelDir = stage.model ?? prepared.at(-1)?.outputDir;
-    if (tokenizer === undefined || modelDir === undefined) {
+    const model = stage.model ?? prepared.at(-1)?.outputDir;
+    if (tokenizer === undefined || model === undefined) {
       throw new ConfigError(
         'stages[0]: model is missing: the first stage needs a model directory to start from',
       );
     }
     const place = { number: index + 1, count: config.stages.length };
-    const data = await prepareData(run, stage, tokenizer, place.number);
+    const data = await loadStageData(run, stage, tokenizer);
     run.signal.throwIfAborted();
+    const objective = resolveWeights(stage.objective, ...classSizes(data, stage.objective));
+    const resolved = { ...stage, model, objective };
+    for (const { text, warning } of dataNotices(data.report, resolved, place.number)) {
+      notify(run, text, { warning });
+    }
+    const { method } = objective;
     prepared.push({
       ...place,
-      ...data,
-      config: stage,
-      modelDir,
-      referenceDir: stage.reference ?? modelDir,
-      outputDir: stageModelDirectory(run.record.outputDir, { ...place, method: stage.method }),
+      ...planData(data.examples, resolved),
+      config: resolved,
+      outputDir: stageModelDirectory(run.record.outputDir, { ...place, method }),
     });
   }
   return prepared;
 }
 
-async function prepareData(run: ActiveRun, stage: StageConfig, tokenizer: TextTokenizer, number: number) {
-  const { method, maxLength, maxPromptLength } = stage;
-  const options = { method, maxLength, maxPromptLength, skipBadRows: run.record.skipBadRows };
-  const { examples, report } = await loadExamples(stage.data.train, tokenizer, options);
-  const pairs = methodNeeds[method].reference
+interface StageData {
+  readonly examples: readonly Unit[];
+  readonly report: DataReport;
+}
+
+async function loadStageData(
+  run: ActiveRun,
+  { objective, maxLength, maxPromptLength, data }: StageConfig,
+  tokenizer: TextTokenizer,
+): Promise<StageData> {
+  const limits = { maxLength, maxPromptLength, skipBadRows: run.record.skipBadRows };
+  if (needsOf(objective).rows === 'paired') {
+    const { examples, report } = await loadPairs(data.train, tokenizer, limits);
+    return { examples: examples.map(unitOfPair), report };
+  }
+  const options = { ...limits, rows: rowUseOf(objective) };
+  const { examples, report } = await loadExamples(data.train, tokenizer, options);
+  return { examples: examples.map(unitOf), report };
+}
+
+/** What `auto` class weights balance: rows by label, or the sums of grades on both sides of neutral. */
+function classSizes({ examples, report }: StageData, objective: MethodConfig): [number, number] {
+  if (objective.method !== 'kto' || objective.scoreScale === null)
+    return [report.desirable, report.undesirable];
+  const scale = objective.scoreScale;
+  const grades = examples.map(({ score }) => gradeOf(score ?? scale.neutral, scale));
+  const sum = (side: 1 | -1) => grades.reduce((total, grade) => total + Math.max(0, side * grade), 0);
+  return [sum(1), sum(-1)];
+}
+
+function planData(examples: readonly Unit[], stage: StageConfig) {
+  const pairs = needsOf(stage.objective).mismatchedPairs
     ? pairMismatched(examples, stage.globalBatchSize)
     : examples.map(() => null);
-  for (const { text, warning } of dataNotices(report, stage, number)) notify(run, text, { warning });
   return { examples, pairs, planner: new Planner(examples, pairs, stage) };
 }

@@ -8,8 +8,10 @@ export interface MethodNeeds {
   readonly labels: boolean;
   /** A score of every completion, instead of a label. */
   readonly scores: boolean;
-  /** Log-probs of a frozen reference. Without, there are no rewards but those of the policy's own log-probs. */
+  /** Log-probs of a frozen reference. */
   readonly reference: boolean;
+  /** It gives completions rewards: of the log-ratio or, without a reference, of the policy's own log-probs. */
+  readonly rewards: boolean;
   /** Log-probs of every prompt with another one's completion, of policy and reference: KTO's z0. */
   readonly mismatchedPairs: boolean;
   /** Log-probs by token, of policy and reference, instead of their sum over the completion. */
@@ -23,12 +25,13 @@ const nothing: MethodNeeds = {
   labels: false,
   scores: false,
   reference: false,
+  rewards: false,
   mismatchedPairs: false,
   tokenLevel: false,
   critic: false,
 };
-const paired: MethodNeeds = { ...nothing, rows: 'paired' };
-const labelled: MethodNeeds = { ...nothing, rows: 'unpaired', labels: true, reference: true };
+const paired: MethodNeeds = { ...nothing, rows: 'paired', rewards: true };
+const labelled: MethodNeeds = { ...nothing, rows: 'unpaired', labels: true, reference: true, rewards: true };
 
 /** Of each method with its default settings. */
 const defaultNeeds: Record<Method, MethodNeeds> = {

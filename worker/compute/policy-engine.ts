@@ -5,7 +5,7 @@ import { objectiveOf } from '../losses/methods.js';
 import type { BatchCounts, BatchStatistics, Objective } from '../losses/objective.js';
 import { completionLogps, type CompletionLogps } from '../model/completion-logps.js';
 import type { BoundWeights, LanguageModel, LogpGradient, Sequence } from '../model/language-model.js';
-import { loadModel, type LoadedModel } from '../model/load.js';
+import { loadModel, type AdapterSource, type LoadedModel } from '../model/load.js';
 import {
   foldGradient,
   proposeWeights,
@@ -23,8 +23,7 @@ import type { ReferenceAnswer } from '../reference/answer.js';
 import { judgedCompletion, scoredCompletion, type Judgement } from './scored-completion.js';
 
 export interface OpenPolicy {
-  readonly modelDir: string;
-  readonly stage: StageConfig;
+  readonly stage: StageConfig & { readonly model: string };
   readonly rank: number;
   readonly worldSize: number;
 }
@@ -91,8 +90,8 @@ export class PolicyEngine {
   private proposed: StepScale | null = null;
 
   constructor(private readonly options: OpenPolicy) {
-    const { modelDir, stage, rank, worldSize } = options;
-    const loaded = loadModel(modelDir);
+    const { stage, rank, worldSize } = options;
+    const loaded = loadModel(stage.model, adapterOf(stage));
     const next = FlatBuffer.allocate(loaded.layout);
     this.loaded = loaded;
     this.layout = loaded.layout;
@@ -243,4 +242,10 @@ export class PolicyEngine {
     }
     return pieces;
   }
+}
+
+/** What is trained instead of the model itself. */
+function adapterOf({ lora, adapter, seed }: StageConfig): AdapterSource | null {
+  if (lora !== null) return { fresh: lora, seed };
+  return adapter === null ? null : { directory: adapter };
 }

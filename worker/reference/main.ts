@@ -11,30 +11,36 @@ import { serveReference } from './server.js';
 
 interface ReplicaOptions {
   readonly model: string;
+  readonly adapter: string | null;
   readonly socket: string;
   readonly threads: number;
 }
 
 function readOptions(): ReplicaOptions {
   const { values } = parseArgs({
-    options: { model: { type: 'string' }, socket: { type: 'string' }, threads: { type: 'string' } },
+    options: {
+      model: { type: 'string' },
+      adapter: { type: 'string' },
+      socket: { type: 'string' },
+      threads: { type: 'string' },
+    },
   });
   const { model, socket } = values;
   const threads = Number(values.threads);
   if (model === undefined || socket === undefined || !Number.isInteger(threads) || threads < 1) {
     throw new ConfigError('reference: needs --model DIR --socket PATH --threads N');
   }
-  return { model, socket, threads };
+  return { model, adapter: values.adapter ?? null, socket, threads };
 }
 
 /** Loads the model, then serves until a signal. */
-async function main({ model, socket, threads }: ReplicaOptions): Promise<void> {
+async function main({ model, adapter, socket, threads }: ReplicaOptions): Promise<void> {
   configureThreads(threads);
   const { config } = describeModel(model);
   const engine = new EngineThread<OpenReference, ReferenceEngine>(
     new URL('./reference-thread.js', import.meta.url),
   );
-  await engine.open({ modelDir: model });
+  await engine.open({ modelDir: model, adapterDir: adapter });
   const server = await serveReference(socket, engine, config.vocabSize);
   const end = async (): Promise<void> => {
     server.forceShutdown();

@@ -4,14 +4,16 @@ import { loadModel, type LoadedModel } from '../model/load.js';
 
 export interface OpenReference {
   readonly modelDir: string;
+  /** An adapter upon it, in PEFT's format; null for the model as it is. */
+  readonly adapterDir: string | null;
 }
 
 /** The frozen reference model, on the replica's compute thread. */
 export class ReferenceEngine {
   private readonly loaded: LoadedModel;
 
-  constructor({ modelDir }: OpenReference) {
-    this.loaded = loadModel(modelDir);
+  constructor({ modelDir, adapterDir }: OpenReference) {
+    this.loaded = loadModel(modelDir, adapterDir === null ? null : { directory: adapterDir });
   }
 
   /** Log-probs of one micro-batch, computed whole and alone. */
@@ -22,5 +24,6 @@ export class ReferenceEngine {
 
   dispose(): void {
     this.loaded.weights.dispose();
+    this.loaded.model.dispose();
   }
 }

@@ -46,10 +46,9 @@ export class StageTrainer {
     collective: Collective,
   ): Promise<StageTrainer> {
     const stage = stageOf(start);
-    const { modelDir } = start;
     const { rank, worldSize } = place;
-    const { config } = describeModel(modelDir);
-    await policy.open({ modelDir, stage, rank, worldSize });
+    const { vocabSize } = describeModel(stage.model).config;
+    await policy.open({ stage, rank, worldSize });
     const { layout, weights } = await policy.call('opened');
     const context: StepContext = {
       stage,
@@ -62,7 +61,7 @@ export class StageTrainer {
       weights: [FlatBuffer.wrap(layout, weights[0]), FlatBuffer.wrap(layout, weights[1])],
     };
     const needs = needsOf(stage.objective);
-    const expected = { ...place, stage: start.stage, vocabSize: config.vocabSize, needs };
+    const expected = { ...place, stage: start.stage, vocabSize, needs };
     return new StageTrainer(context, expected, openReference(start, needs));
   }
 
@@ -103,13 +102,13 @@ export class StageTrainer {
   }
 }
 
-function stageOf({ runYaml, stage }: v1.StageStart): StageConfig {
+/** The stage's settings, and the model directory that it starts from. */
+function stageOf({ runYaml }: v1.StageStart): StageConfig & { readonly model: string } {
   const file = 'the run file from the coordinator';
-  const { stages } = parseRunFile(runYaml, file, { baseDir: '/' });
-  const config = stages[stage - 1];
-  if (config === undefined)
-    throw new RunError(`${file} has ${stages.length} stages, and stage ${stage} is to start`);
-  return config;
+  const [stage] = parseRunFile(runYaml, file, { baseDir: '/' }).stages;
+  const { model } = stage;
+  if (model === null) throw new RunError(`${file} names no model`);
+  return { ...stage, model };
 }
 
 function openReference({ referenceSocket }: v1.StageStart, needs: MethodNeeds): ReferenceClient | null {

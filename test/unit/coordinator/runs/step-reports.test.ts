@@ -12,9 +12,15 @@ const expected: ExpectedReports = {
   generation: 1,
   workerIds: ['worker-0', 'worker-1'],
   positions: [[2, 0], [1]],
-  paired: [true, false, true],
-  reference: true,
+  examples: [
+    { completions: [4], mismatched: 3 },
+    { completions: [2], mismatched: null },
+    { completions: [5], mismatched: 1 },
+  ],
+  rewards: true,
+  z0: true,
   answers: true,
+  byToken: false,
 };
 
 const reportOf = (positions: number[], changes: Partial<Report> = {}): Report => ({
@@ -24,10 +30,12 @@ const reportOf = (positions: number[], changes: Partial<Report> = {}): Report =>
   examples: positions.map((position) => ({
     position,
     loss: position,
-    logp: -position,
-    reward: position / 2,
-    referenceLogp: -1 - position,
-    mismatchedReferenceLogp: position === 1 ? null : -100 - position,
+    logps: [-position],
+    rewards: [position / 2],
+    reference: {
+      completions: [{ logp: -1 - position }],
+      mismatched: position === 1 ? null : { logp: -100 - position },
+    },
   })),
   z0: 0.25,
   gradNorm: 1.5,
@@ -50,9 +58,9 @@ test('examples are put at their positions, with the reference’s answers', () =
   assert.deepEqual(
     result.examples.map(({ answer }) => answer),
     [
-      { logp: -1, mismatchedLogp: -100 },
-      { logp: -2, mismatchedLogp: null },
-      { logp: -3, mismatchedLogp: -102 },
+      { completions: [{ logp: -1 }], mismatched: { logp: -100 } },
+      { completions: [{ logp: -2 }], mismatched: null },
+      { completions: [{ logp: -3 }], mismatched: { logp: -102 } },
     ],
   );
   assert.deepEqual([result.z0, result.gradNorm, result.learningRate], [0.25, 1.5, 0.001]);

@@ -10,14 +10,21 @@ import { fixturePath } from '../../../parity/fixtures.js';
 
 configureThreads(1);
 
-const stage: StageConfig = {
-  method: 'kto',
+const stage: StageConfig & { readonly model: string } = {
+  objective: {
+    method: 'kto',
+    beta: 0.1,
+    desirableWeight: 1,
+    undesirableWeight: 1,
+    z0Denominator: 'all',
+    humanline: null,
+    scoreScale: null,
+  },
   model: fixturePath('models/llama'),
+  adapter: null,
+  lora: null,
   reference: null,
   data: { train: 'rows.jsonl', eval: null },
-  beta: 0.1,
-  desirableWeight: 1,
-  undesirableWeight: 1,
   learningRate: 1e-3,
   lrSchedule: 'constant',
   warmupSteps: 0,
@@ -36,7 +43,7 @@ const stage: StageConfig = {
   seed: 1,
 };
 
-const open = () => new PolicyEngine({ modelDir: fixturePath('models/llama'), stage, rank: 0, worldSize: 1 });
+const open = () => new PolicyEngine({ stage, rank: 0, worldSize: 1 });
 
 const sequences = [
   { ids: Int32Array.from([0, 44, 281, 80, 83]), completionStart: 2 },
@@ -46,9 +53,14 @@ const sequences = [
 
 function leafTask(index: number, slot: number, accumulate: boolean): LeafTask {
   return {
-    sequences: [sequences[index]!],
-    referenceLogps: [-10],
-    desirable: [index !== 1],
+    examples: [
+      {
+        completions: [sequences[index]!],
+        desirable: index !== 1,
+        score: null,
+        reference: { completions: [{ logp: -10, tokenLogps: null }], mismatched: null },
+      },
+    ],
     statistics: { z0: 0.25 },
     counts: { examples: sequences.length, completionTokens: 0, chosenTokens: 0 },
     slot,
@@ -69,20 +81,22 @@ function sumGradients(engine: PolicyEngine): number {
   return gradientNorm(engine.finishGradient(parts, slots, sequences.length));
 }
 
+const score = (engine: PolicyEngine) => engine.score(sequences).map(({ logp }) => logp);
+
 const propose = (engine: PolicyEngine, step: number) =>
   engine.proposeWeights({ step, learningRate: 1e-3, clip: 1 });
 
 describe('PolicyEngine', () => {
   test('a step that is proposed and not committed changes nothing; committed, it changes the log-probs', () => {
     const engine = open();
-    const before = engine.logps(sequences);
+    const before = score(engine);
     const norm = sumGradients(engine);
     propose(engine, 1);
-    assert.deepEqual(engine.logps(sequences), before);
+    assert.deepEqual(score(engine), before);
     assert.equal(sumGradients(engine), norm, 'the step done again gives the same gradient');
     propose(engine, 1);
     engine.commit();
-    const after = engine.logps(sequences);
+    const after = score(engine);
     assert.notDeepEqual(after, before);
     assert.ok(
       after[0]! > before[0]! && after[1]! < before[1]!,
@@ -116,7 +130,7 @@ describe('PolicyEngine', () => {
     engine.commit();
     const afterOne = liveTensors();
     for (let step = 2; step <= 6; step++) {
-      engine.logps(sequences);
+      score(engine);
       sumGradients(engine);
       propose(engine, step);
       engine.commit();

@@ -3,7 +3,7 @@ import { dpoLossTypes } from '../../../../worker/losses/dpo/dpo.js';
 import type { KtoSettings } from '../../../../worker/losses/kto.js';
 import { methods } from '../../../../worker/losses/methods.js';
 import type { Objective, ScoredCompletion } from '../../../../worker/losses/objective.js';
-import type { ScoreScale } from '../../../../worker/losses/score-scale.js';
+import type { ScoreScale } from '../../../../lib/methods/config.js';
 
 /** Numbers as settings and log-probs are: no denormals, whose products round to 0. */
 export const between = (min: number, max: number) =>

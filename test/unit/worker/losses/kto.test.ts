@@ -9,7 +9,7 @@ import {
 } from '../../../../worker/losses/kto.js';
 import { methods } from '../../../../worker/losses/methods.js';
 import type { Objective, ScoredCompletion } from '../../../../worker/losses/objective.js';
-import { gradeOf } from '../../../../worker/losses/score-scale.js';
+import { gradeOf } from '../../../../lib/methods/score-scale.js';
 import { between, ktoSettings, scoredCompletion, scoreScale } from './arbitraries.js';
 
 const logRatio = between(-60, 60);

@@ -1,10 +1,4 @@
-/** A scale of scores: 1 to 5 stars with 3 as the neutral point, for example. min ≤ neutral ≤ max, min < max. */
-export interface ScoreScale {
-  readonly min: number;
-  readonly max: number;
-  /** Neither gain nor loss to the one who gave the score. */
-  readonly neutral: number;
-}
+import type { ScoreScale } from './config.js';
 
 /**
  * How far a score lies from neutral, towards the scale's ends: −1 at `min`, 0 at `neutral`, 1 at `max`, linear between.
