@@ -31,10 +31,7 @@ const scalings = [
 const ropeParameters = z.preprocess(
   withType,
   z.discriminatedUnion('rope_type', scalings, {
-    error: ({ code }) =>
-      code === 'invalid_union'
-        ? 'this RoPE scaling is not supported; supported are: default, linear, dynamic, llama3'
-        : undefined,
+    error: 'this RoPE scaling is not supported; supported are: default, linear, dynamic, llama3',
   }),
 );
 
@@ -107,7 +104,7 @@ interface WindowRule {
   /** As the config lists them, if it does. */
   readonly layerTypes: readonly (typeof LAYER_TYPES)[number][] | null | undefined;
   /** Without a list. */
-  slides(layer: number): boolean;
+  readonly slides: (layer: number) => boolean;
 }
 
 /** The window of each layer, null for one that sees all. */

@@ -14,7 +14,7 @@ import type { Module } from '../../../../worker/model/module.js';
 import { rmsNorm } from '../../../../worker/model/rms-norm.js';
 import { rotate, rotateBackward } from '../../../../worker/model/rope.js';
 import { reshape } from '../../../../worker/tensorflow/ops.js';
-import { floats, read, scope, type Tensor } from '../../../../worker/tensorflow/tensor.js';
+import { floats, read, scope } from '../../../../worker/tensorflow/tensor.js';
 import { testRandom } from '../random.js';
 import { assertGradients, dot, type Values } from './finite-differences.js';
 import { assertModuleGradients, collector, passOver, randomValues } from './module-gradients.js';
