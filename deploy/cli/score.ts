@@ -35,7 +35,7 @@ export async function score(options: ScoreOptions, { err }: Terminal): Promise<S
     );
   }
   const tokenizer = TextTokenizer.load(model);
-  const loading = { maxLength, maxPromptLength, skipBadRows, method: null };
+  const loading = { maxLength, maxPromptLength, skipBadRows, rows: 'any' } as const;
   const { examples, report } = await loadExamples(data, tokenizer, loading);
   for (const line of describe(report, options)) err.line(`${err.style.yellow('warning:')} ${line}`);
   await setUpTensorFlow({ check: false, log: err.line });

@@ -7,7 +7,7 @@ import { credentials, makeGenericClientConstructor, status } from '@grpc/grpc-js
 import { service as healthService } from 'grpc-health-check';
 import { callUnary, openServerStream } from '../../proto/calls.js';
 import { runService, v1 } from '../../proto/services.js';
-import { referenceLogpOf, type Script } from './coordinator-doubles/scripted-worker.js';
+import { answerOf, type Script } from './coordinator-doubles/scripted-worker.js';
 import {
   eightRows,
   getRun,
@@ -162,10 +162,10 @@ test('after epoch 0 every example goes with its reference’s answers, never ahe
   for (const work of works) {
     for (const example of (work.leaves ?? []).flatMap((leaf) => leaf.examples ?? [])) {
       const row = example.row ?? 0;
-      assert.deepEqual(
-        [example.referenceLogp ?? null, example.mismatchedReferenceLogp ?? null],
-        work.step === 1 ? [null, null] : [referenceLogpOf(row), -row - 100],
-      );
+      const { completions = [], mismatched = null } = example.reference ?? {};
+      const sent = [...(completions ?? []), mismatched].map((answer) => answer?.logp ?? null);
+      const made = answerOf(row, true);
+      assert.deepEqual(sent, work.step === 1 ? [null] : [made.completions![0]!.logp, made.mismatched!.logp]);
     }
   }
   assert.deepEqual(

@@ -68,11 +68,12 @@ test('examples are put at their positions, with the reference’s answers', () =
 
 test('a method without reference has no z0, rewards and answers', () => {
   const result = combine(reportOf([2, 0], { z0: null }), reportOf([1], { z0: null }), {
-    reference: false,
+    rewards: false,
+    z0: false,
     answers: false,
   });
   assert.equal(result.z0, null);
-  assert.deepEqual(result.examples[0], { loss: 0, logp: -0, reward: null, answer: null });
+  assert.deepEqual(result.examples[0], { loss: 0, logps: [-0], rewards: null, answer: null });
 });
 
 test('workers that disagree by one bit are named, with both values', () => {
@@ -102,9 +103,9 @@ test('a number that is missing or not finite is refused before it is committed',
     return () => combine(report, reportOf([1]));
   };
   throwsRunError(spoiled({ loss: NaN }), /worker-0's report of step 5, example 0: loss is NaN/);
-  throwsRunError(spoiled({ reward: null }), /reward is missing/);
-  throwsRunError(spoiled({ logp: -Infinity }), /logp is -Infinity/);
-  throwsRunError(spoiled({ mismatchedReferenceLogp: null }), /mismatched_reference_logp is missing/);
+  throwsRunError(spoiled({ rewards: [] }), /0 rewards for 1 completions/);
+  throwsRunError(spoiled({ logps: [-Infinity] }), /logps is -Infinity/);
+  throwsRunError(spoiled({ reference: { completions: [{ logp: -1 }] } }), /the reference's logp is missing/);
   throwsRunError(
     () => combine(reportOf([2, 0], { gradNorm: Infinity }), reportOf([1], { gradNorm: Infinity })),
     /grad_norm is Infinity/,
