@@ -1,5 +1,6 @@
 import type { StageConfig } from '../../lib/config/types.js';
 import { ConfigError } from '../../lib/errors.js';
+import { needsOf } from '../../lib/methods/needs.js';
 import type { Example } from '../data/example.js';
 import { shuffledOrder } from './epoch-order.js';
 import { cutIntoLeaves } from './leaves.js';
@@ -24,7 +25,7 @@ export interface StepPlan {
 
 type PlannedSettings = Pick<
   StageConfig,
-  'method' | 'globalBatchSize' | 'microBatchSize' | 'shuffle' | 'seed' | 'maxSteps' | 'epochs'
+  'objective' | 'globalBatchSize' | 'microBatchSize' | 'shuffle' | 'seed' | 'maxSteps' | 'epochs'
 >;
 
 /**
@@ -45,7 +46,7 @@ export class Planner {
    * @throws ConfigError for KTO data without a single pair: its z0 could not be estimated.
    */
   constructor(examples: readonly Example[], pairs: readonly (number | null)[], settings: PlannedSettings) {
-    if (settings.method === 'kto') requireAPair(pairs, settings.globalBatchSize);
+    if (needsOf(settings.objective).mismatchedPairs) requireAPair(pairs, settings.globalBatchSize);
     this.#examples = examples;
     this.#pairs = pairs;
     this.#settings = settings;

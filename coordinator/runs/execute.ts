@@ -5,7 +5,7 @@ import { untilAborted } from '../cluster/abort.js';
 import type { RunRecord } from '../journal/records.js';
 import type { LaunchedReference } from '../launch/launcher.js';
 import type { ActiveRun, RunServices } from './active-run.js';
-import { methodNeeds } from './methods.js';
+import { needsOf } from '../../lib/methods/needs.js';
 import { logFileOf, MetricsFile } from './output-directory.js';
 import { prepareStages, type PreparedStage } from './prepare.js';
 import { readRunFile } from './run-file.js';
@@ -71,7 +71,7 @@ async function withReference(
   stage: PreparedStage,
   body: (reference: LaunchedReference | null) => Promise<void>,
 ): Promise<void> {
-  if (!methodNeeds[stage.config.method].reference) return body(null);
+  if (!needsOf(stage.config.objective).reference) return body(null);
   const name = `reference-${stage.number}`;
   const logFile = logFileOf(run.record.outputDir, name);
   const reference = run.launcher.launchReference({

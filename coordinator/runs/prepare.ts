@@ -7,7 +7,7 @@ import { pairMismatched } from '../plan/pairing.js';
 import { Planner } from '../plan/plan.js';
 import { notify, type ActiveRun } from './active-run.js';
 import { dataNotices } from './data-notices.js';
-import { methodNeeds } from './methods.js';
+import { needsOf } from '../../lib/methods/needs.js';
 import { stageModelDirectory } from './output-directory.js';
 
 /** A stage with its data read, paired and planned. */
@@ -49,18 +49,24 @@ export async function prepareStages(run: ActiveRun, config: RunConfig): Promise<
       ...data,
       config: stage,
       modelDir,
-      referenceDir: stage.reference ?? modelDir,
-      outputDir: stageModelDirectory(run.record.outputDir, { ...place, method: stage.method }),
+      referenceDir:
+        stage.reference === null || stage.reference === 'base' ? modelDir : stage.reference.directory,
+      outputDir: stageModelDirectory(run.record.outputDir, { ...place, method: stage.objective.method }),
     });
   }
   return prepared;
 }
 
 async function prepareData(run: ActiveRun, stage: StageConfig, tokenizer: TextTokenizer, number: number) {
-  const { method, maxLength, maxPromptLength } = stage;
-  const options = { method, maxLength, maxPromptLength, skipBadRows: run.record.skipBadRows };
+  const { objective, maxLength, maxPromptLength } = stage;
+  const options = {
+    method: objective.method,
+    maxLength,
+    maxPromptLength,
+    skipBadRows: run.record.skipBadRows,
+  };
   const { examples, report } = await loadExamples(stage.data.train, tokenizer, options);
-  const pairs = methodNeeds[method].reference
+  const pairs = needsOf(objective).mismatchedPairs
     ? pairMismatched(examples, stage.globalBatchSize)
     : examples.map(() => null);
   for (const { text, warning } of dataNotices(report, stage, number)) notify(run, text, { warning });

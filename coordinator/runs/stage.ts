@@ -4,7 +4,7 @@ import type { WorkerGroup } from '../cluster/worker-group.js';
 import type { ReferenceAnswer } from '../journal/records.js';
 import type { LaunchedReference } from '../launch/launcher.js';
 import type { ActiveRun } from './active-run.js';
-import { methodNeeds } from './methods.js';
+import { needsOf } from '../../lib/methods/needs.js';
 import { metricsRow, type MetricsRow } from './metrics-row.js';
 import type { MetricsFile } from './output-directory.js';
 import type { PreparedStage } from './prepare.js';
@@ -87,7 +87,7 @@ async function startStage(run: ActiveRun, stage: PreparedStage, crew: StageCrew)
     stageStarted: {
       stage: number,
       stageCount: count,
-      method: config.method,
+      method: config.objective.method,
       totalSteps: planner.totalSteps,
     },
   });
@@ -95,7 +95,7 @@ async function startStage(run: ActiveRun, stage: PreparedStage, crew: StageCrew)
 
 function expectedOf(stage: PreparedStage, { group, generation }: StageCrew, underWay: StepUnderWay) {
   const { plan, runStarts } = underWay;
-  const { reference } = methodNeeds[stage.config.method];
+  const { reference } = needsOf(stage.config.objective);
   const ranks = Array.from({ length: group.size }, (_, rank) => rank);
   return {
     stage: stage.number,
@@ -133,12 +133,12 @@ function rowOf(
   result: StepResult,
   { tokens, stepTimeS }: { readonly tokens: number; readonly stepTimeS: number },
 ): MetricsRow {
-  const { method } = stage.config;
-  const { labels } = methodNeeds[method];
+  const { objective } = stage.config;
+  const { labels } = needsOf(objective);
   const totals = {
     step: plan.step,
     stage: stage.number,
-    method,
+    method: objective.method,
     epoch: plan.step / stage.planner.stepsPerEpoch,
     kl: result.z0,
     grad_norm: result.gradNorm,

@@ -4,7 +4,7 @@ import { mismatchedCompletion } from '../plan/pairing.js';
 import type { StepPlan } from '../plan/plan.js';
 import { leafRunStarts } from '../plan/leaf-runs.js';
 import type { ReferenceAnswer } from '../journal/records.js';
-import { methodNeeds } from './methods.js';
+import { needsOf } from '../../lib/methods/needs.js';
 import type { PreparedStage } from './prepare.js';
 
 /** A step whose work is with the workers. */
@@ -61,7 +61,7 @@ export class StepFeed {
   }
 
   #mayGo(plan: StepPlan): boolean {
-    if (!methodNeeds[this.#stage.config.method].reference || plan.epoch === 0) return true;
+    if (!needsOf(this.#stage.config.objective).reference || plan.epoch === 0) return true;
     return plan.batch.every((example) => this.#answers.has(example));
   }
 

@@ -74,7 +74,7 @@ test('SFT against HALOs, in float64', () => {
   const { inputs, outputs, grads } = cases.find(
     ({ name }) => name === 'sft/token_mean',
   ) as unknown as SftCase;
-  const objective = objectiveOf({ method: 'sft', beta: 1, desirableWeight: 1, undesirableWeight: 1 });
+  const objective = objectiveOf({ method: 'sft' });
   const divisor = objective.averagedOver({ examples: inputs.mask.length, completionTokens: outputs.tokens });
   let loss = 0;
   inputs.policy_token_logps.forEach((logps, row) => {

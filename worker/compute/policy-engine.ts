@@ -1,4 +1,5 @@
 import type { StageConfig } from '../../lib/config/types.js';
+import { requireResolved } from '../../lib/methods/weights.js';
 import type { NodePart } from '../collective/collective.js';
 import { objectiveOf, type BatchCounts, type Objective } from '../losses/objective.js';
 import type { ModelDescription } from '../model/description.js';
@@ -87,7 +88,7 @@ export class PolicyEngine {
     this.description = loaded.description;
     this.layout = loaded.layout;
     this.model = loaded.model;
-    this.objective = objectiveOf(stage);
+    this.objective = objectiveOf(requireResolved(stage.objective));
     this.weights = [loaded.buffer, next];
     this.bound = [loaded.weights, this.model.bind(next)];
     this.owned = ownedRange(this.layout, rank, worldSize);

@@ -1,5 +1,5 @@
-import type { Method, StageConfig } from '../../lib/config/types.js';
-import { ktoReferencePoint, ktoTerm, type LossTerm } from './kto.js';
+import type { MethodConfig } from '../../lib/methods/config.js';
+import { ktoReferencePoint, ktoTerm, type KtoSettings, type LossTerm } from './kto.js';
 import { sftTerm } from './sft.js';
 
 /** What the loss of one example is computed from: sums over its completion's tokens, in nats. */
@@ -29,10 +29,8 @@ export interface Objective {
   term(example: ScoredExample, statistic: number | null): LossTerm;
 }
 
-type Settings = Pick<StageConfig, 'beta' | 'desirableWeight' | 'undesirableWeight'>;
-
-const objectives: Record<Method, (settings: Settings) => Objective> = {
-  kto: (settings) => ({
+function kto(settings: KtoSettings): Objective {
+  return {
     needsReference: true,
     batchStatistic: ktoReferencePoint,
     averagedOver: (counts) => counts.examples,
@@ -42,16 +40,21 @@ const objectives: Record<Method, (settings: Settings) => Objective> = {
       }
       return ktoTerm(logp - referenceLogp, desirable, z0, settings);
     },
-  }),
-  sft: () => ({
+  };
+}
+
+function sft(): Objective {
+  return {
     needsReference: false,
     batchStatistic: null,
     averagedOver: (counts) => counts.completionTokens,
     term: ({ logp }) => sftTerm(logp),
-  }),
-};
+  };
+}
 
 /** The objective of a stage. */
-export function objectiveOf(stage: Settings & Pick<StageConfig, 'method'>): Objective {
-  return objectives[stage.method](stage);
+export function objectiveOf(config: MethodConfig<number>): Objective {
+  if (config.method === 'kto') return kto(config);
+  if (config.method === 'sft') return sft();
+  throw new Error(`method ${config.method} cannot be trained: the coordinator should have refused it`);
 }

@@ -1,6 +1,7 @@
 import { RunError } from '../../lib/errors.js';
 import { parseRunFile } from '../../lib/config/load.js';
 import type { StageConfig } from '../../lib/config/types.js';
+import { requireResolved } from '../../lib/methods/weights.js';
 import type { v1 } from '../../proto/services.js';
 import type { Collective } from '../collective/collective.js';
 import type { EngineThread } from '../compute/engine-thread.js';
@@ -52,7 +53,7 @@ export class StageTrainer {
       stage,
       totalSteps: start.totalSteps,
       rank,
-      objective: objectiveOf(stage),
+      objective: objectiveOf(requireResolved(stage.objective)),
       policy,
       collective,
       layout,
@@ -78,7 +79,9 @@ export class StageTrainer {
     if (objective.needsReference) {
       const { reference } = this;
       if (reference === null)
-        throw new RunError(`${this.context.stage.method} needs a reference replica, and none was given`);
+        throw new RunError(
+          `${this.context.stage.objective.method} needs a reference replica, and none was given`,
+        );
       answers = inOrder(task.leaves, (leaf) => reference.answers(leaf));
       // A failure is raised where the step awaits the answers; until then nobody else does.
       answers.catch(() => undefined);

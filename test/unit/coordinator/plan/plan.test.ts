@@ -3,13 +3,14 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { pairMismatched } from '../../../../coordinator/plan/pairing.js';
 import { Planner } from '../../../../coordinator/plan/plan.js';
+import { resolveObjective } from '../../../../lib/config/resolve-objective.js';
 import { ConfigError } from '../../../../lib/errors.js';
 import { example, examplesArbitrary } from './examples.js';
 
 type Settings = ConstructorParameters<typeof Planner>[2];
 
 const SETTINGS: Settings = {
-  method: 'sft',
+  objective: { method: 'sft' },
   globalBatchSize: 4,
   microBatchSize: 2,
   shuffle: false,
@@ -19,7 +20,7 @@ const SETTINGS: Settings = {
 };
 
 const settingsArbitrary: fc.Arbitrary<Settings> = fc.record({
-  method: fc.constant<Settings['method']>('sft'),
+  objective: fc.constant(SETTINGS.objective),
   globalBatchSize: fc.integer({ min: 1, max: 12 }),
   microBatchSize: fc.integer({ min: 1, max: 5 }),
   shuffle: fc.boolean(),
@@ -136,7 +137,7 @@ describe('KTO needs a mismatched pair', () => {
     test(`which ${why} cannot give`, () => {
       const examples = prompts.map((prompt, row) => example(row, [prompt]));
       const pairs = pairMismatched(examples, globalBatchSize);
-      const settings: Settings = { ...SETTINGS, method: 'kto', globalBatchSize };
+      const settings: Settings = { ...SETTINGS, objective: resolveObjective('kto', {}), globalBatchSize };
       assert.throws(
         () => new Planner(examples, pairs, settings),
         (error: unknown) => error instanceof ConfigError && message.test(error.message),

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { resolveObjective } from '../../../../lib/config/resolve-objective.js';
 import type { StageConfig } from '../../../../lib/config/types.js';
 import { PolicyEngine, type LeafTask } from '../../../../worker/compute/policy-engine.js';
 import { gradientNorm } from '../../../../worker/optimizer/gradient-norm.js';
@@ -11,13 +12,12 @@ import { fixturePath } from '../../../parity/fixtures.js';
 configureThreads(1);
 
 const stage: StageConfig = {
-  method: 'kto',
+  objective: resolveObjective('kto', {}),
   model: fixturePath('models/llama'),
+  adapter: null,
+  lora: null,
   reference: null,
   data: { train: 'rows.jsonl', eval: null },
-  beta: 0.1,
-  desirableWeight: 1,
-  undesirableWeight: 1,
   learningRate: 1e-3,
   lrSchedule: 'constant',
   warmupSteps: 0,
