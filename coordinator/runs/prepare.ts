@@ -1,6 +1,6 @@
 import type { RunConfig, StageConfig } from '../../lib/config/types.js';
 import { ConfigError } from '../../lib/errors.js';
-import type { MethodConfig } from '../../lib/methods/config.js';
+import type { MethodConfig, ScoreScale } from '../../lib/methods/config.js';
 import { needsOf } from '../../lib/methods/needs.js';
 import { gradeOf } from '../../lib/methods/score-scale.js';
 import { resolveWeights } from '../../lib/methods/weights.js';
@@ -80,7 +80,20 @@ async function loadStageData(
   }
   const options = { ...limits, rows: rowUseOf(objective) };
   const { examples, report } = await loadExamples(data.train, tokenizer, options);
-  return { examples: examples.map(unitOf), report };
+  const units = examples.map(unitOf);
+  if (objective.method === 'kto' && objective.scoreScale !== null) {
+    requireOnScale(units, objective.scoreScale, data.train);
+  }
+  return { examples: units, report };
+}
+
+function requireOnScale(units: readonly Unit[], { min, max }: ScoreScale, file: string): void {
+  const stray = units.find(({ score }) => score === null || score < min || score > max);
+  if (stray === undefined) return;
+  throw new ConfigError(
+    `${file}: row ${stray.row + 1}: score ${stray.score ?? 'none'} lies outside of score_scale, ${min} to ${max}; ` +
+      'change the one or the other',
+  );
 }
 
 /** What `auto` class weights balance: rows by label, or the sums of grades on both sides of neutral. */

@@ -144,7 +144,6 @@ function rowOf(
   { tokens, stepTimeS }: { readonly tokens: number; readonly stepTimeS: number },
 ): MetricsRow {
   const { objective } = stage.config;
-  const { labels } = needsOf(objective);
   const totals = {
     step: plan.step,
     stage: stage.number,

@@ -54,16 +54,11 @@ export const methodNames = Object.keys(defaultNeeds) as readonly Method[];
 
 export function needsOf(config: MethodConfig): MethodNeeds {
   const needs = defaultNeeds[config.method];
-  switch (config.method) {
-    case 'kto': {
-      const scores = config.scoreScale !== null;
-      return { ...needs, labels: !scores, scores, tokenLevel: config.humanline !== null };
-    }
-    case 'ppo_clip':
-      return { ...needs, critic: config.criticCoef > 0 };
-    default:
-      return needs;
+  if (config.method === 'kto') {
+    const scores = config.scoreScale !== null;
+    return { ...needs, labels: !scores, scores, tokenLevel: config.humanline !== null };
   }
+  return config.method === 'ppo_clip' ? { ...needs, critic: config.criticCoef > 0 } : needs;
 }
 
 /** Methods that need it whatever their settings. */

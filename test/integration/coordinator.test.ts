@@ -7,6 +7,7 @@ import { credentials, makeGenericClientConstructor, status } from '@grpc/grpc-js
 import { service as healthService } from 'grpc-health-check';
 import { callUnary, openServerStream } from '../../proto/calls.js';
 import { runService, v1 } from '../../proto/services.js';
+import { parseRunFile } from '../../lib/config/load.js';
 import { answerOf, type Script } from './coordinator-doubles/scripted-worker.js';
 import {
   eightRows,
@@ -107,7 +108,10 @@ test('a run of two stages, from its data to its model', async (t) => {
 
   const starts = c.launcher.workers[1]!.received.flatMap(({ stageStart }) => stageStart ?? []);
   assert.deepEqual(
-    starts.map(({ modelDir, referenceSocket }) => [modelDir, referenceSocket]),
+    starts.map(({ runYaml, referenceSocket }) => {
+      const [stage] = parseRunFile(runYaml ?? '', 'stage.yaml', { baseDir: '/' }).stages;
+      return [stage.model, referenceSocket];
+    }),
     [
       [llama, ''],
       [join(outputDir, 'stages/1-sft/model'), '/nowhere/reference.sock'],

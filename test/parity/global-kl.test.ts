@@ -64,7 +64,9 @@ test('pairs of two lists of 8 give one z0 and one loss, from any number of shard
     for (let shards = 1; shards <= 16; shards++) {
       const parts = shard(examples, shards);
       const payloads = parts.map((part) =>
-        packValues(part.map(({ position, mismatchedLogRatio }) => ({ position, values: [mismatchedLogRatio] }))),
+        packValues(
+          part.map(({ position, mismatchedLogRatio }) => ({ position, values: [mismatchedLogRatio] })),
+        ),
       );
       const z0 = ktoReferencePoint(mergeInBatchOrder(payloads, examples.length, 1));
       const terms = parts.map((part) =>

@@ -108,7 +108,7 @@ async function shareStatistics(
 async function shareMismatched(
   task: StepTask,
   reference: LeafAnswers | null,
-  { share }: MismatchedStatistic,
+  statistic: MismatchedStatistic,
   { policy }: StepContext,
 ): Promise<PositionedValues[]> {
   const shared: PositionedValues[] = [];
@@ -120,7 +120,10 @@ async function shareMismatched(
       if (mismatched === null) return;
       const judged = judgedCompletion(mismatched, { desirable, score });
       const answer = reference?.[index]?.[i]?.mismatched ?? null;
-      shared.push({ position, values: share(scoredCompletion(judged, scores.next().value!, answer)) });
+      shared.push({
+        position,
+        values: statistic.share(scoredCompletion(judged, scores.next().value!, answer)),
+      });
     });
   }
   return shared;

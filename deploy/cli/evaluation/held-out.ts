@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { loadExamples } from '../../../coordinator/data/load.js';
+import { rowUseOf } from '../../../coordinator/data/row-use.js';
 import { TextTokenizer } from '../../../coordinator/data/tokenizer.js';
 import { stageModelDirectory } from '../../../coordinator/runs/output-directory.js';
 import type { RunConfig } from '../../../lib/config/types.js';
@@ -24,8 +25,8 @@ export async function evaluateHeldOut(run: FinishedRun, { out, err }: Terminal):
   if (file === null) return;
   err.line(`evaluating the held-out rows of ${file}`);
   const models = lastStageModels(run);
-  const { method, maxLength, maxPromptLength } = stage;
-  const loading = { method, maxLength, maxPromptLength, skipBadRows: run.skipBadRows };
+  const { objective, maxLength, maxPromptLength } = stage;
+  const loading = { rows: rowUseOf(objective), maxLength, maxPromptLength, skipBadRows: run.skipBadRows };
   const { examples } = await loadExamples(file, TextTokenizer.load(models.after), loading);
   const evaluation = await withInference((inference) =>
     evaluate(examples, models, stage, (modelDir, sequences) => inference('score', { modelDir, sequences })),
@@ -45,10 +46,15 @@ export async function evaluateHeldOut(run: FinishedRun, { out, err }: Terminal):
 export function lastStageModels({ config, outputDir }: Omit<FinishedRun, 'skipBadRows'>): EvaluatedModels {
   const { stages } = config;
   const directoryOf = (index: number) => {
-    const { method } = stages[index]!;
+    const { method } = stages[index]!.objective;
     return stageModelDirectory(outputDir, { number: index + 1, count: stages.length, method });
   };
   const last = stages.at(-1)!;
   const before = last.model ?? directoryOf(stages.length - 2);
-  return { before, after: directoryOf(stages.length - 1), reference: last.reference ?? before };
+  const { reference } = last;
+  return {
+    before,
+    after: directoryOf(stages.length - 1),
+    reference: reference === null || reference === 'base' ? before : reference.directory,
+  };
 }

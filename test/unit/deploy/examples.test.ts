@@ -1,20 +1,31 @@
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
+
 import { packagePath } from '../../../deploy/cli/package.js';
 import { loadRunFile } from '../../../lib/config/load.js';
 
-const methodsOf = (file: string, set: readonly string[] = []) =>
-  loadRunFile(packagePath(file), { set, cores: 2 }).stages.map(({ method }) => method);
+const folder = packagePath('deploy/examples');
 
-test('the example run files are sound', () => {
-  const names = readdirSync(packagePath('deploy/examples')).sort();
-  assert.deepEqual(names, ['kto.yaml', 'sft-then-kto.yaml']);
-  assert.deepEqual(methodsOf('deploy/examples/kto.yaml'), ['kto']);
-  assert.deepEqual(methodsOf('deploy/examples/sft-then-kto.yaml'), ['sft', 'kto']);
+test('every example is a sound run file', () => {
+  const methodsOf = (name: string) =>
+    loadRunFile(join(folder, name), {}).stages.map(({ objective, lora }) =>
+      lora === null ? objective.method : `${objective.method} with LoRA`,
+    );
+  assert.deepEqual(Object.fromEntries(readdirSync(folder).map((name) => [name, methodsOf(name)])), {
+    'dpo.yaml': ['dpo'],
+    'kto-lora.yaml': ['kto with LoRA'],
+    'kto.yaml': ['kto'],
+    'sft-then-kto.yaml': ['sft', 'kto'],
+  });
 });
 
-test("so is the demo's, which only lacks the model that the demo makes", () => {
-  assert.deepEqual(methodsOf('deploy/demo/demo.yaml', ['model=start-model']), ['sft', 'kto']);
-  assert.throws(() => methodsOf('deploy/demo/demo.yaml'), /model is missing/);
+test("the demo's run file is sound, and only lacks the model that the demo makes", () => {
+  const load = (set: readonly string[]) => loadRunFile(packagePath('deploy/demo/demo.yaml'), { set });
+  assert.deepEqual(
+    load(['model=start-model']).stages.map(({ objective }) => objective.method),
+    ['sft', 'kto'],
+  );
+  assert.throws(() => load([]), /model is missing/);
 });

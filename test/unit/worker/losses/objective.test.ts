@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
+import { resolveObjective } from '../../../../lib/config/resolve-objective.js';
+import { methodNames, needsOf } from '../../../../lib/methods/needs.js';
+import { requireResolved } from '../../../../lib/methods/weights.js';
 import { methods, objectiveOf } from '../../../../worker/losses/methods.js';
 import type {
   BatchCounts,
@@ -167,10 +170,27 @@ describe('what a method declares', () => {
 });
 
 test('a stage trains by the method that it names', () => {
-  const settings = { beta: 0.1, desirableWeight: 1, undesirableWeight: 2 };
-  const kto = objectiveOf({ method: 'kto', ...settings });
+  const kto = objectiveOf(requireResolved(resolveObjective('kto', { undesirable_weight: 2 })));
   assert.equal(kto.needsReference, true);
   assert.deepEqual(kto.batchStatistic?.finish([3, -1]), { z0: 1 });
-  assert.equal(objectiveOf({ method: 'sft', ...settings }).needsReference, false);
   assert.equal(methods.csft, methods.sft);
+});
+
+test('what a method declares is what the run file promises of it', () => {
+  for (const method of methodNames) {
+    const config = requireResolved(resolveObjective(method, {}));
+    const { rows, needsReference, tokenLevel, needsCritic, batchStatistic } = objectiveOf(config);
+    const needs = needsOf(config);
+    assert.deepEqual(
+      { rows, needsReference, tokenLevel, needsCritic, mismatched: batchStatistic?.from === 'mismatched' },
+      {
+        rows: needs.rows,
+        needsReference: needs.reference,
+        tokenLevel: needs.tokenLevel,
+        needsCritic: needs.critic,
+        mismatched: needs.mismatchedPairs,
+      },
+      method,
+    );
+  }
 });

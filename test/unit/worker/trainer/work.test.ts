@@ -16,7 +16,14 @@ const kto: MethodConfig = {
 };
 const dpo: MethodConfig = { method: 'dpo', lossType: 'sigmoid', beta: 0.1, labelSmoothing: 0 };
 
-const expected: Expected = { stage: 0, generation: 1, rank: 1, worldSize: 2, vocabSize: 10, needs: needsOf(kto) };
+const expected: Expected = {
+  stage: 0,
+  generation: 1,
+  rank: 1,
+  worldSize: 2,
+  vocabSize: 10,
+  needs: needsOf(kto),
+};
 
 const example = (position: number, properties: v1.Example.$Properties = {}): v1.Example.$Properties => ({
   position,
@@ -102,7 +109,10 @@ test('pairs are read in their order, with the answers that came along', () => {
     [-1, -2],
   );
   assert.equal(task.leaves[1]![0]!.reference, null);
-  assert.throws(() => readStepWork(arrived({ leaves }), expected), /has 2 completions in row 102 instead of 1/);
+  assert.throws(
+    () => readStepWork(arrived({ leaves }), expected),
+    /has 2 completions in row 102 instead of 1/,
+  );
 });
 
 for (const [what, properties, message] of refusals) {

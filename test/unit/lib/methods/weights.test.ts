@@ -1,0 +1,57 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+
+import fc from 'fast-check';
+
+import { resolveObjective } from '../../../../lib/config/resolve-objective.js';
+import type { MethodConfig } from '../../../../lib/methods/config.js';
+import { requireResolved, resolveWeights } from '../../../../lib/methods/weights.js';
+import { ConfigError } from '../../../../lib/errors.js';
+
+const weightsOf = (config: MethodConfig) =>
+  'desirableWeight' in config ? [config.desirableWeight, config.undesirableWeight] : [];
+
+describe('auto', () => {
+  it('makes both classes count the same', () => {
+    const scarce = resolveObjective('kto', { desirable_weight: 'auto', undesirable_weight: 2 });
+    assert.deepEqual(weightsOf(resolveWeights(scarce, 20, 80)), [8, 2]);
+    const plenty = resolveObjective('apo_zero_unpaired', { undesirable_weight: 'auto' });
+    assert.deepEqual(weightsOf(resolveWeights(plenty, 20, 80)), [1, 0.25]);
+    const count = fc.integer({ min: 1, max: 1e9 });
+    fc.assert(
+      fc.property(
+        count,
+        count,
+        fc.double({ min: 1e-3, max: 1e3, noNaN: true }),
+        (desirable, undesirable, weight) => {
+          const config = resolveObjective('kto', { desirable_weight: 'auto', undesirable_weight: weight });
+          const [up, down] = weightsOf(resolveWeights(config, desirable, undesirable)) as [number, number];
+          assert.equal(down, weight);
+          assert.ok(Math.abs((up * desirable) / (down * undesirable) - 1) < 1e-12);
+        },
+      ),
+    );
+  });
+
+  it('changes nothing else', () => {
+    const config = resolveObjective('kto', { desirable_weight: 'auto', beta: 0.3, humanline: {} });
+    assert.deepEqual(resolveWeights(config, 1, 3), { ...config, desirableWeight: 3 });
+    for (const plain of [resolveObjective('kto', { desirable_weight: 0.7 }), resolveObjective('dpo', {})]) {
+      assert.deepEqual(resolveWeights(plain, 0, 9), plain);
+      assert.deepEqual(requireResolved(plain), plain);
+    }
+  });
+
+  it('needs rows of both classes', () => {
+    const config = resolveObjective('kto', { undesirable_weight: 'auto' });
+    assert.throws(() => resolveWeights(config, 0, 9), {
+      name: ConfigError.name,
+      message: 'undesirable_weight: is auto, and no row is desirable to balance the others; give it a number',
+    });
+    assert.throws(() => resolveWeights(config, 9, 0), /no row is undesirable/);
+  });
+
+  it('is not to be trained with', () => {
+    assert.throws(() => requireResolved(resolveObjective('kto', { desirable_weight: 'auto' })), /still auto/);
+  });
+});
