@@ -20,5 +20,6 @@ export class ReferenceEngine {
 
   dispose(): void {
     this.loaded.weights.dispose();
+    this.loaded.model.dispose();
   }
 }
