@@ -69,7 +69,8 @@ function loadAdapted(description: ModelDescription, source: AdapterSource): Load
     model,
     buffer,
     weights: model.bind(buffer),
-    save: (weights, targetDir) => saveAdapter(adapter, weights, targetDir),
+    save: (weights, targetDir) =>
+      saveAdapter(adapter, weights, { baseDir: description.directory, targetDir }),
   };
 }
 

@@ -1,7 +1,9 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { uniformFloat64 } from 'pure-rand/distribution/uniformFloat64';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 
+import { ConfigError } from '../../../lib/errors.js';
 import { openSafetensors } from '../../../lib/safetensors/checkpoint.js';
 import { FlatBuffer } from '../../parameters/flat-buffer.js';
 import { layOut, type TensorSpec } from '../../parameters/layout.js';
@@ -102,6 +104,22 @@ export function loadAdapter({ blueprint }: ModelDescription, directory: string):
   } finally {
     file.close();
   }
+}
+
+/**
+ * The model directory that an adapter in PEFT's format says it belongs to; null for a directory without an adapter.
+ *
+ * @throws ConfigError if the adapter names no directory that is there
+ */
+export function baseOfAdapter(directory: string): string | null {
+  const configPath = join(directory, ADAPTER_CONFIG);
+  if (!existsSync(configPath)) return null;
+  const { json } = readPeftConfig(readJson(configPath, 'a PEFT adapter'), configPath);
+  const base = json['base_model_name_or_path'];
+  if (typeof base === 'string' && existsSync(base)) return base;
+  throw new ConfigError(
+    `${configPath}: base_model_name_or_path ${JSON.stringify(base)} is no directory here; write the model's directory there`,
+  );
 }
 
 export function tensorsOf({ layers, r }: Adapter): TensorSpec[] {
