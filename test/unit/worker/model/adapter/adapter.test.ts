@@ -106,7 +106,12 @@ test('written and read again, an adapter is the same', (t) => {
   values!.forEach((_, index) => (values![index] = Math.sin(index)));
   const target = join(temporaryDirectory(t), 'adapter');
   loaded.save(loaded.buffer, target);
-  assert.deepEqual(readdirSync(target).sort(), ['adapter_config.json', 'adapter_model.safetensors']);
+  assert.deepEqual(readdirSync(target).sort(), [
+    'adapter_config.json',
+    'adapter_model.safetensors',
+    'tokenizer.json',
+    'tokenizer_config.json',
+  ]);
   const again = loadModel(llama, { directory: target });
   for (const place of loaded.layout.tensors) {
     assert.deepEqual(again.buffer.named(place.name), loaded.buffer.tensor(place), place.name);
