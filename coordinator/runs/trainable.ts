@@ -17,8 +17,6 @@ export function requireTrainable({ stages }: RunConfig): void {
   }
 }
 
-function untrainedKey({ objective, adapter, lora }: StageConfig): string | null {
-  if (adapter !== null) return 'adapter';
-  if (lora !== null) return 'lora';
+function untrainedKey({ objective }: StageConfig): string | null {
   return needsOf(objective).critic ? 'critic_coef above 0' : null;
 }

@@ -5,7 +5,7 @@ import { objectiveOf } from '../losses/methods.js';
 import type { BatchCounts, BatchStatistics, Objective } from '../losses/objective.js';
 import { completionLogps, type CompletionLogps } from '../model/completion-logps.js';
 import type { BoundWeights, LanguageModel, LogpGradient, Sequence } from '../model/language-model.js';
-import { loadModel, type LoadedModel } from '../model/load.js';
+import { loadModel, type AdapterSource, type LoadedModel } from '../model/load.js';
 import {
   foldGradient,
   proposeWeights,
@@ -91,7 +91,7 @@ export class PolicyEngine {
 
   constructor(private readonly options: OpenPolicy) {
     const { stage, rank, worldSize } = options;
-    const loaded = loadModel(stage.model);
+    const loaded = loadModel(stage.model, adapterOf(stage));
     const next = FlatBuffer.allocate(loaded.layout);
     this.loaded = loaded;
     this.layout = loaded.layout;
@@ -242,4 +242,10 @@ export class PolicyEngine {
     }
     return pieces;
   }
+}
+
+/** What is trained instead of the model itself. */
+function adapterOf({ lora, adapter, seed }: StageConfig): AdapterSource | null {
+  if (lora !== null) return { fresh: lora, seed };
+  return adapter === null ? null : { directory: adapter };
 }

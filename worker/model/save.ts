@@ -1,25 +1,12 @@
-import { copyFileSync, existsSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 
 import { writeSafetensors } from '../../lib/safetensors/write.js';
+import { copyCompanions } from './companions.js';
 import { readJson, type ModelDescription } from './description.js';
 import type { StoredTensor } from './stored-tensors.js';
 import { writeDirectory } from './write-directory.js';
-
-/** Copied as they are, where the source has them. */
-const COMPANIONS = [
-  'generation_config.json',
-  'tokenizer.json',
-  'tokenizer_config.json',
-  'tokenizer.model',
-  'special_tokens_map.json',
-  'added_tokens.json',
-  'vocab.json',
-  'merges.txt',
-  'chat_template.jinja',
-  'chat_template.json',
-];
 
 const configSchema = z.looseObject({});
 
@@ -37,9 +24,7 @@ export function saveModel(
 ): void {
   writeDirectory(targetDir, (directory) => {
     writeFileSync(join(directory, 'config.json'), configText(sourceDir));
-    for (const name of COMPANIONS) {
-      if (existsSync(join(sourceDir, name))) copyFileSync(join(sourceDir, name), join(directory, name));
-    }
+    copyCompanions(sourceDir, directory);
     const sources = tensors.map((tensor) => ({
       name: tensor.storedAs,
       shape: tensor.shape,

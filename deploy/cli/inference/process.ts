@@ -3,6 +3,8 @@ import { ConfigError, messageOf, UserError } from '../../../lib/errors.js';
 import { generate } from '../../../worker/inference/generate.js';
 import { openForInference } from '../../../worker/inference/open.js';
 import { scoreSequences } from '../../../worker/inference/score.js';
+import { mergeAdapter } from '../../../worker/model/adapter/merge.js';
+import { configureThreads } from '../../../worker/tensorflow/environment.js';
 import type { AnswerMessage, RequestMessage } from './protocol.js';
 
 /**
@@ -35,12 +37,15 @@ function answer(request: RequestMessage): AnswerMessage {
   }
 }
 
-function compute(request: RequestMessage): Float64Array | Int32Array[] {
-  const model = openForInference(request.modelDir, threads);
+function compute(request: RequestMessage): Float64Array | Int32Array[] | null {
   switch (request.kind) {
     case 'score':
-      return scoreSequences(model, request.sequences, { batchSize });
+      return scoreSequences(openForInference(request.modelDir, threads), request.sequences, { batchSize });
     case 'generate':
-      return generate(model, request.prompts, request.options);
+      return generate(openForInference(request.modelDir, threads), request.prompts, request.options);
+    case 'merge':
+      configureThreads(threads);
+      mergeAdapter(request.modelDir, request.adapterDir, request.targetDir);
+      return null;
   }
 }
