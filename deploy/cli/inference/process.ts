@@ -1,3 +1,4 @@
+import { Worker } from 'node:worker_threads';
 import { ConfigError, messageOf, UserError } from '../../../lib/errors.js';
 import { generate } from '../../../worker/inference/generate.js';
 import { openForInference } from '../../../worker/inference/open.js';
@@ -20,6 +21,8 @@ process.on('message', (request: RequestMessage) => {
   process.send?.(answer(request));
 });
 process.on('disconnect', () => process.exit());
+// A long computation holds this thread up; the other one notices at once when the parent is gone.
+new Worker(new URL('./parent-watch.js', import.meta.url));
 
 function answer(request: RequestMessage): AnswerMessage {
   try {
