@@ -6,7 +6,7 @@ import type { RunRecord } from '../journal/records.js';
 import type { LaunchedReference } from '../launch/launcher.js';
 import type { ActiveRun, RunServices } from './active-run.js';
 import { needsOf } from '../../lib/methods/needs.js';
-import { logFileOf, MetricsFile } from './output-directory.js';
+import { logFileOf, MetricsFile, removePartialModels } from './output-directory.js';
 import { prepareStages, type PreparedStage } from './prepare.js';
 import { readRunFile } from './run-file.js';
 import { trainStage } from './stage.js';
@@ -65,6 +65,9 @@ export async function executeRun(
   } finally {
     await workers.stop();
     await metricsFile.close();
+    await removePartialModels(stages.map(({ outputDir }) => outputDir)).catch((error: unknown) =>
+      run.log.warn({ err: error }, 'what was written of a model could not be removed'),
+    );
     run.telemetry.runEnded();
   }
 }

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { RunConfig, StageConfig } from '../../lib/config/types.js';
 import { ConfigError } from '../../lib/errors.js';
 import type { MethodConfig, ScoreScale } from '../../lib/methods/config.js';
@@ -25,6 +26,8 @@ export interface PreparedStage {
   /** By example: the example whose completion it takes for the KL estimate, or null. */
   readonly pairs: readonly (number | null)[];
   readonly planner: Planner;
+  /** Hugging Face directory with the tokenizer, there before any stage has been trained. */
+  readonly tokenizerDir: string;
   /** Where the result goes. */
   readonly outputDir: string;
 }
@@ -35,32 +38,61 @@ export interface PreparedStage {
  */
 export async function prepareStages(run: ActiveRun, config: RunConfig): Promise<PreparedStage[]> {
   const prepared: PreparedStage[] = [];
-  let tokenizer: TextTokenizer | undefined;
   for (const [index, stage] of config.stages.entries()) {
-    if (stage.model !== null) tokenizer = TextTokenizer.load(stage.model);
-    const model = stage.model ?? prepared.at(-1)?.outputDir;
-    if (tokenizer === undefined || model === undefined) {
-      throw new ConfigError(
-        'stages[0]: model is missing: the first stage needs a model directory to start from',
-      );
-    }
+    const start = startOf(stage, index + 1, prepared.at(-1));
+    const tokenizer = TextTokenizer.load(start.tokenizerDir);
     const place = { number: index + 1, count: config.stages.length };
     const data = await loadStageData(run, stage, tokenizer);
     run.signal.throwIfAborted();
     const objective = resolveWeights(stage.objective, ...classSizes(data, stage.objective));
-    const resolved = { ...stage, model, objective };
-    for (const { text, warning } of dataNotices(data.report, resolved, place.number)) {
-      notify(run, text, { warning });
-    }
+    const resolved = { ...stage, ...start.from, objective };
+    const notices = dataNotices(data.report, resolved, place.number);
+    for (const { text, warning } of notices) notify(run, text, { warning });
+    notifyOfAutoWeights(run, stage.objective, objective, place.number);
     const { method } = objective;
     prepared.push({
       ...place,
       ...planData(data.examples, resolved),
       config: resolved,
+      tokenizerDir: start.tokenizerDir,
       outputDir: stageModelDirectory(run.record.outputDir, { ...place, method }),
     });
   }
   return prepared;
+}
+
+interface StageStart {
+  readonly from: {
+    readonly model: string;
+    readonly adapter: string | null;
+    readonly lora: StageConfig['lora'];
+  };
+  readonly tokenizerDir: string;
+}
+
+/**
+ * What a stage trains: what it names, or else what the stage before wrote. An adapter that was written is trained on, also
+ * where the same `lora` holds for both stages.
+ */
+function startOf(stage: StageConfig, number: number, previous: PreparedStage | undefined): StageStart {
+  const { model, adapter, lora } = stage;
+  if (model !== null) return { from: { model, adapter, lora }, tokenizerDir: model };
+  if (previous === undefined) {
+    throw new ConfigError(
+      'stages[0]: model is missing: the first stage needs a model directory to start from',
+    );
+  }
+  const { config, outputDir, tokenizerDir } = previous;
+  if (config.lora === null && config.adapter === null) {
+    return { from: { model: outputDir, adapter, lora }, tokenizerDir };
+  }
+  if (adapter !== null || (lora !== null && !isDeepStrictEqual(lora, config.lora))) {
+    throw new ConfigError(
+      `stage ${number}: the stage before writes an adapter, which this one goes on training: ` +
+        'remove its own adapter or lora, or give it a model',
+    );
+  }
+  return { from: { model: config.model, adapter: outputDir, lora: null }, tokenizerDir };
 }
 
 interface StageData {
@@ -104,6 +136,23 @@ function classSizes({ examples, report }: StageData, objective: MethodConfig): [
   const grades = examples.map(({ score }) => gradeOf(score ?? scale.neutral, scale));
   const sum = (side: 1 | -1) => grades.reduce((total, grade) => total + Math.max(0, side * grade), 0);
   return [sum(1), sum(-1)];
+}
+
+/** Says what `auto` has become. */
+function notifyOfAutoWeights(
+  run: ActiveRun,
+  asked: MethodConfig,
+  resolved: MethodConfig<number>,
+  number: number,
+): void {
+  if (!('desirableWeight' in asked && 'desirableWeight' in resolved)) return;
+  const prefix = `stage ${number} (${asked.method})`;
+  if (asked.desirableWeight === 'auto') {
+    notify(run, `${prefix}: desirable_weight auto is ${resolved.desirableWeight}`);
+  }
+  if (asked.undesirableWeight === 'auto') {
+    notify(run, `${prefix}: undesirable_weight auto is ${resolved.undesirableWeight}`);
+  }
 }
 
 function planData(examples: readonly Unit[], stage: StageConfig) {

@@ -43,7 +43,9 @@ const cases: readonly Case[] = [
   { name: 'kto, z0 as HALOs', ...unpaired, keys: { method: 'kto', z0_denominator: 'nonzero' } },
   { name: 'kto, automatic weight', ...unpaired, keys: { method: 'kto', desirable_weight: 'auto' } },
   { name: 'kto, scores', ...unpaired, rows: 'scores', keys: { method: 'kto', score_scale: scale } },
+  { name: 'kto, LoRA', ...unpaired, keys: { method: 'kto', lora: {}, learning_rate: 3e-2 } },
   { name: 'apo_zero_unpaired', ...unpaired, keys: { method: 'apo_zero_unpaired' } },
+  { name: 'ppo_clip', ...unpaired, keys: { method: 'ppo_clip' } },
   { name: 'ppo_clip, no critic', ...unpaired, keys: { method: 'ppo_clip', critic_coef: 0 } },
   ...dpoLossTypes.map((lossType) => ({
     name: `dpo, ${lossType}`,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn, type ChildProcessByStdio } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
@@ -115,6 +115,12 @@ describe('prospect train', { timeout: 5 * timeoutMs }, () => {
     assert.equal(code, 2);
     assert.match(stderr, /error: .*bad\.jsonl:1: label is not true or false/);
     assert.ok(!existsSync(out));
+
+    await mkdir(out);
+    await writeFile(join(out, 'notes.txt'), 'mine');
+    const again = await finish(start(runFile, '--set', 'data.train=bad.jsonl', '--out', out));
+    assert.equal(again.code, 2);
+    assert.deepEqual(await readdir(out), ['notes.txt'], 'what was there before stays, and only that');
   });
 
   test('Ctrl-C is exit code 130, once all processes have ended', async (t) => {

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
+import { dirname } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { z } from 'zod';
 
 import { sequenceLogps, type Sequence } from '../../worker/model/language-model.js';
 import { read } from '../../worker/tensorflow/tensor.js';
-import { gradientOf, loadModel, type LoadedModel } from '../unit/worker/model/loaded-model.js';
+import { gradientOf, loadModel, unload, type LoadedModel } from '../unit/worker/model/loaded-model.js';
 import { fixturePath, readFixture } from './fixtures.js';
 
 /** See python/make_families.py. */
@@ -28,13 +29,16 @@ const norm = (values: Float32Array) => Math.sqrt(values.reduce((sum, value) => s
 for (const name of [
   'gemma2',
   'gpt2_bare',
+  'gpt2_bare/lora',
   'gpt_neox_sequential',
+  'gpt_neox_sequential/lora',
   'llama3',
   'llama_linear',
   'qwen2',
   'qwen3',
+  'qwen3/lora',
 ]) {
-  describe(`${name} equals transformers`, () => {
+  describe(`${name} equals ${name.endsWith('/lora') ? 'peft' : 'transformers'}`, () => {
     const expected = facts.parse(readFixture(`families/${name}/facts.json`));
     const batch = expected.sequences.map(({ ids, completion_start: completionStart }): Sequence => ({
       ids: Int32Array.from(ids),
@@ -42,9 +46,12 @@ for (const name of [
     }));
     let loaded: LoadedModel;
     before(() => {
-      loaded = loadModel(fixturePath(`families/${name}`));
+      const directory = fixturePath(`families/${name}`);
+      loaded = directory.endsWith('/lora')
+        ? loadModel(dirname(directory), { directory })
+        : loadModel(directory);
     });
-    after(() => loaded.weights.dispose());
+    after(() => unload(loaded));
 
     test('logits', () => {
       const { model, weights } = loaded;

@@ -72,13 +72,12 @@ export function loadWeights(description: ModelDescription, into: FlatBuffer): vo
   }
 }
 
-export function readJson(path: string): unknown {
+/** @param wanted what the file is a part of, for messages */
+export function readJson(path: string, wanted = 'a Hugging Face model'): unknown {
   try {
     return JSON.parse(readFileSync(path, 'utf8'));
   } catch (error) {
-    throw new ConfigError(
-      `${path}: cannot be read (${messageOf(error)}); give a Hugging Face model directory`,
-    );
+    throw new ConfigError(`${path}: cannot be read (${messageOf(error)}); give the directory of ${wanted}`);
   }
 }
 

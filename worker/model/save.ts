@@ -1,25 +1,15 @@
-import { copyFileSync, existsSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 
 import { writeSafetensors } from '../../lib/safetensors/write.js';
-import { readJson, type ModelDescription } from './description.js';
+import { copyCompanions } from './companions.js';
+import type { ModelDescription } from './description.js';
 import type { StoredTensor } from './stored-tensors.js';
 import { writeDirectory } from './write-directory.js';
 
-/** Copied as they are, where the source has them. */
-const COMPANIONS = [
-  'generation_config.json',
-  'tokenizer.json',
-  'tokenizer_config.json',
-  'tokenizer.model',
-  'special_tokens_map.json',
-  'added_tokens.json',
-  'vocab.json',
-  'merges.txt',
-  'chat_template.jinja',
-  'chat_template.json',
-];
+/** What the weights are written as, by the name that `config.json` has for it. */
+const DTYPE = 'float32';
 
 const configSchema = z.looseObject({});
 
@@ -37,9 +27,7 @@ export function saveModel(
 ): void {
   writeDirectory(targetDir, (directory) => {
     writeFileSync(join(directory, 'config.json'), configText(sourceDir));
-    for (const name of COMPANIONS) {
-      if (existsSync(join(sourceDir, name))) copyFileSync(join(sourceDir, name), join(directory, name));
-    }
+    copyCompanions(sourceDir, directory);
     const sources = tensors.map((tensor) => ({
       name: tensor.storedAs,
       shape: tensor.shape,
@@ -52,9 +40,22 @@ export function saveModel(
   });
 }
 
-/** The source's config, saying float32 under the key that it uses (`dtype` since transformers 5). */
+/**
+ * The source's config, saying float32 under the key that it uses (`dtype` since transformers 5). The rest of the text stays
+ * as it is: written anew, 30.0 would become 30, which `transformers` refuses where it wants a float.
+ */
 function configText(sourceDir: string): string {
-  const config = configSchema.parse(readJson(join(sourceDir, 'config.json')));
+  const text = readFileSync(join(sourceDir, 'config.json'), 'utf8');
+  const config = configSchema.parse(JSON.parse(text));
   const key = 'dtype' in config ? 'dtype' : 'torch_dtype';
-  return `${JSON.stringify({ ...config, [key]: 'float32' }, null, 2)}\n`;
+  if (config[key] === DTYPE) return text;
+  if (!(key in config)) return text.replace('{', `{\n  "${key}": "${DTYPE}",`);
+  const entry = new RegExp(`"${key}"\\s*:\\s*("[^"]*"|null)`, 'g');
+  const edits = [...text.matchAll(entry)].map(
+    ({ 0: { length }, index }) => `${text.slice(0, index)}"${key}": "${DTYPE}"${text.slice(index + length)}`,
+  );
+  // The same key may stand deeper as well.
+  const edited = edits.find((candidate) => configSchema.parse(JSON.parse(candidate))[key] === DTYPE);
+  if (edited === undefined) throw new Error(`${sourceDir}/config.json: "${key}" cannot be set`);
+  return edited;
 }

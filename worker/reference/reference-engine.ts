@@ -12,8 +12,8 @@ export interface OpenReference {
 export class ReferenceEngine {
   private readonly loaded: LoadedModel;
 
-  constructor({ modelDir }: OpenReference) {
-    this.loaded = loadModel(modelDir);
+  constructor({ modelDir, adapterDir }: OpenReference) {
+    this.loaded = loadModel(modelDir, adapterDir === null ? null : { directory: adapterDir });
   }
 
   /** Log-probs of one micro-batch, computed whole and alone. */

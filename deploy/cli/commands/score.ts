@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { writeFileAtomically } from '../atomic-file.js';
+import { requireWritable, writeFileAtomically } from '../atomic-file.js';
 import type { Terminal } from '../output/terminal.js';
 import { defaultMaxLength, score } from '../score.js';
 import { atLeastOne, atLeastTwo } from './counts.js';
@@ -31,6 +31,7 @@ export function scoreCommand(terminal: Terminal): Command {
     .option('--skip-bad-rows', 'count rows that cannot be read, and go on without them')
     .addHelpText('after', help)
     .action(async ({ out, maxPromptLength, skipBadRows, ...options }: Options) => {
+      if (out !== undefined) await requireWritable(out);
       const lines = await score(
         {
           ...options,

@@ -3,7 +3,7 @@ import { loadExamples } from '../../../coordinator/data/load.js';
 import { rowUseOf } from '../../../coordinator/data/row-use.js';
 import { TextTokenizer } from '../../../coordinator/data/tokenizer.js';
 import { stageModelDirectory } from '../../../coordinator/runs/output-directory.js';
-import type { RunConfig } from '../../../lib/config/types.js';
+import type { RunConfig, StageConfig } from '../../../lib/config/types.js';
 import { writeFileAtomically } from '../atomic-file.js';
 import { withInference } from '../inference/session.js';
 import { formatTable } from '../output/table.js';
@@ -50,11 +50,16 @@ export function lastStageModels({ config, outputDir }: Omit<FinishedRun, 'skipBa
     return stageModelDirectory(outputDir, { number: index + 1, count: stages.length, method });
   };
   const last = stages.at(-1)!;
-  const before = last.model ?? directoryOf(stages.length - 2);
+  const before = last.adapter ?? last.model ?? directoryOf(stages.length - 2);
   const { reference } = last;
   return {
     before,
     after: directoryOf(stages.length - 1),
-    reference: reference === null || reference === 'base' ? before : reference.directory,
+    reference: referenceDir(reference, last.model ?? before, before),
   };
+}
+
+function referenceDir(reference: StageConfig['reference'], base: string, before: string): string {
+  if (reference === null) return before;
+  return reference === 'base' ? base : reference.directory;
 }

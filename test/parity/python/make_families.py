@@ -3,10 +3,11 @@ and what transformers computes with them.
 
     python make_families.py [OUT]
 
-Made with torch 2.15.0, transformers 5.24.0, safetensors 0.8.0 (CPU, one thread). For each model:
+Made with torch 2.15.0, transformers 5.24.0, peft 0.21.2, safetensors 0.8.0 (CPU, one thread). For each model:
   config.json, model.safetensors   as a user may have them
   facts.json                       sequences, token log-probs, some logits, and of the gradient of the mean negative
                                    log-likelihood of all completion tokens: each tensor's norm and some of its entries
+  lora/                            for some: an adapter as PEFT saves it, and the same facts with it
 """
 
 import json
@@ -14,6 +15,7 @@ import sys
 from pathlib import Path
 
 import torch
+from peft import LoraConfig, get_peft_model
 from safetensors.torch import save_file
 from transformers import AutoConfig, AutoModelForCausalLM
 
@@ -141,6 +143,13 @@ MODELS = {
 }
 
 
+ADAPTERS = {
+    "gpt2_bare": {"r": 3, "lora_alpha": 5, "target_modules": "all-linear", "use_rslora": True},
+    "gpt_neox_sequential": {"r": 2, "lora_alpha": 4, "target_modules": ["query_key_value", "dense_4h_to_h"]},
+    "qwen3": {"r": 2, "lora_alpha": 3, "target_modules": r".*layers\.1\..*\.(q|v)_proj"},
+}
+
+
 def initialize(model, seed):
     """Wide enough that every path shows in the logits."""
     generator = torch.Generator().manual_seed(seed)
@@ -181,6 +190,9 @@ def facts(model, batch):
     loss.backward()
     gradients = {}
     for name, parameter in model.named_parameters():
+        if not parameter.requires_grad:
+            continue
+        name = name.replace(".default.", ".")
         flat = parameter.grad.flatten()
         indices = sorted(set(torch.linspace(0, flat.numel() - 1, ENTRIES).long().tolist()))
         # Of a table of tokens, rows that the batch uses.
@@ -220,9 +232,35 @@ def make(name, spec, seed, out):
             stored = tensor_name.replace(source, target, 1) if source else tensor_name
             tensors[stored] = parameter.data.to(spec.get("dtype", torch.float32)).contiguous()
     save_file(tensors, out / "model.safetensors", metadata={"format": "pt"})
-    loaded = AutoModelForCausalLM.from_pretrained(out, dtype=torch.float32, attn_implementation="eager").eval()
-    (out / "facts.json").write_text(json.dumps(facts(loaded, sequences(seed)), indent=1) + "\n")
+    write_facts(load(out), seed, out)
+    if name in ADAPTERS:
+        make_adapter(name, seed, out)
     print(name, sum(tensor.numel() for tensor in tensors.values()), "parameters")
+
+
+def make_adapter(name, seed, directory):
+    out = directory / "lora"
+    model = get_peft_model(load(directory), LoraConfig(task_type="CAUSAL_LM", **ADAPTERS[name])).eval()
+    generator = torch.Generator().manual_seed(seed)
+    for _, parameter in sorted(model.named_parameters()):
+        if parameter.requires_grad:
+            parameter.data.copy_(0.3 * torch.randn(parameter.shape, generator=generator))
+    model.save_pretrained(out)
+    (out / "README.md").unlink()
+    written = json.loads((out / "adapter_config.json").read_text())
+    written["base_model_name_or_path"] = name
+    if isinstance(written["target_modules"], list):
+        written["target_modules"].sort()
+    (out / "adapter_config.json").write_text(json.dumps(written, indent=2) + "\n")
+    write_facts(model, seed, out)
+
+
+def load(directory):
+    return AutoModelForCausalLM.from_pretrained(directory, dtype=torch.float32, attn_implementation="eager").eval()
+
+
+def write_facts(model, seed, out):
+    (out / "facts.json").write_text(json.dumps(facts(model, sequences(seed)), indent=1) + "\n")
 
 
 if __name__ == "__main__":

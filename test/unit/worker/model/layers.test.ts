@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
 import { gelu, geluTanh, silu } from '../../../../worker/model/activation.js';
+import { loraLinears } from '../../../../worker/model/adapter/lora-linear.js';
 import { attention } from '../../../../worker/model/attention.js';
 import { parallelBlock, preNormBlock } from '../../../../worker/model/block.js';
 import { embedding, scaledEmbedding, withPositions } from '../../../../worker/model/embedding.js';
@@ -57,6 +58,15 @@ describe('the backward of every layer equals finite differences of its forward',
     for (const storage of ['outputs-first', 'inputs-first'] as const) {
       test(`linear, ${storage}${suffix}`, (t) => {
         const module = linearModule(linear({ name: 'layer', inputs: 8, outputs: 3, bias, storage }));
+        assertModuleGradients(module, shape, testRandom(t));
+      });
+    }
+
+    for (const storage of ['outputs-first', 'inputs-first'] as const) {
+      test(`linear with an adapter, ${storage}${suffix}`, (t) => {
+        const adapted = loraLinears(new Set(['layer']), { r: 2, scale: 1.5 });
+        const module = linearModule(adapted({ name: 'layer', inputs: 8, outputs: 3, bias, storage }));
+        assert.equal(module.parameters.length, bias ? 4 : 3);
         assertModuleGradients(module, shape, testRandom(t));
       });
     }

@@ -1,5 +1,5 @@
 import type { Sequence } from '../../../../worker/model/language-model.js';
-import { loadModel as load, type LoadedModel } from '../../../../worker/model/load.js';
+import { loadModel as load, type AdapterSource, type LoadedModel } from '../../../../worker/model/load.js';
 import { FlatBuffer } from '../../../../worker/parameters/flat-buffer.js';
 import { configureThreads } from '../../../../worker/tensorflow/environment.js';
 import { Accumulator } from '../../../../worker/tensorflow/in-place.js';
@@ -7,9 +7,15 @@ import { Accumulator } from '../../../../worker/tensorflow/in-place.js';
 export type { LoadedModel };
 
 /** With two threads, whatever the machine has. */
-export function loadModel(directory: string): LoadedModel {
+export function loadModel(directory: string, adapter: AdapterSource | null = null): LoadedModel {
   configureThreads(2);
-  return load(directory);
+  return load(directory, adapter);
+}
+
+/** Frees what a loaded model holds in TensorFlow. */
+export function unload({ model, weights }: LoadedModel): void {
+  weights.dispose();
+  model.dispose();
 }
 
 /** Token log-probs of a batch, and the gradient of −Σ logps over the flat space. */
