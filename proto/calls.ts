@@ -27,9 +27,19 @@ const messageLimits: ChannelOptions = {
   'grpc.max_send_message_length': MAX_MESSAGE_BYTES,
 };
 
+/**
+ * A peer that is stopped or whose machine is gone closes nothing: without pings, a call to it would wait for ever. The
+ * time is long, as a slow or swapping machine is not a dead one.
+ */
+const keepAlive: ChannelOptions = {
+  'grpc.keepalive_time_ms': 30_000,
+  'grpc.keepalive_timeout_ms': 60_000,
+};
+
 /** Options that every server and every channel of Prospect is made with. */
 export const channelOptions: ChannelOptions = {
   ...messageLimits,
+  ...keepAlive,
   // Two runs on one machine must not share a connection: each channel keeps its own.
   'grpc.use_local_subchannel_pool': 1,
 };
