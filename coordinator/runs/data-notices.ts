@@ -2,15 +2,12 @@ import type { StageConfig } from '../../lib/config/types.js';
 import type { DataReport } from '../data/load.js';
 import type { ClassWeights } from '../../lib/methods/config.js';
 import { needsOf } from '../../lib/methods/needs.js';
-import { requireResolved } from '../../lib/methods/weights.js';
+import { RECOMMENDED_RATIO, requireResolved, weightedRatio } from '../../lib/methods/weights.js';
 
 export interface DataNotice {
   readonly text: string;
   readonly warning: boolean;
 }
-
-/** Bounds of λ_D·n_D / (λ_U·n_U) that the KTO paper recommends (Ethayarajh et al. 2024, section on λ). */
-const recommendedRatio = { low: 1, high: 4 / 3 };
 
 /** What the user should know of a stage's data. */
 export function dataNotices(report: DataReport, stage: StageConfig, number: number): DataNotice[] {
@@ -52,8 +49,9 @@ function classImbalance(report: DataReport, weights: ClassWeights<number>): stri
     return `no ${desirable === 0 ? 'desirable' : 'undesirable'} rows: the model only learns from one side`;
   }
   const { desirableWeight, undesirableWeight } = weights;
-  const ratio = (desirableWeight * desirable) / (undesirableWeight * undesirable);
-  if (ratio >= recommendedRatio.low && ratio <= recommendedRatio.high) return null;
+  const ratio = weightedRatio(weights, desirable, undesirable);
+  // A weight from `auto` may lie on a bound, give or take a rounding error.
+  if (ratio > RECOMMENDED_RATIO.low - 1e-9 && ratio < RECOMMENDED_RATIO.high + 1e-9) return null;
   return (
     `desirable_weight ${desirableWeight} × ${desirable} rows over undesirable_weight ${undesirableWeight} × ` +
     `${undesirable} rows is ${ratio.toFixed(2)}; the KTO paper recommends 1 to 1.33`

@@ -46,9 +46,9 @@ export async function prepareStages(run: ActiveRun, config: RunConfig): Promise<
     run.signal.throwIfAborted();
     const objective = resolveWeights(stage.objective, ...classSizes(data, stage.objective));
     const resolved = { ...stage, ...start.from, objective };
-    for (const { text, warning } of dataNotices(data.report, resolved, place.number)) {
-      notify(run, text, { warning });
-    }
+    const notices = dataNotices(data.report, resolved, place.number);
+    for (const { text, warning } of notices) notify(run, text, { warning });
+    notifyOfAutoWeights(run, stage.objective, objective, place.number);
     const { method } = objective;
     prepared.push({
       ...place,
@@ -136,6 +136,23 @@ function classSizes({ examples, report }: StageData, objective: MethodConfig): [
   const grades = examples.map(({ score }) => gradeOf(score ?? scale.neutral, scale));
   const sum = (side: 1 | -1) => grades.reduce((total, grade) => total + Math.max(0, side * grade), 0);
   return [sum(1), sum(-1)];
+}
+
+/** Says what `auto` has become. */
+function notifyOfAutoWeights(
+  run: ActiveRun,
+  asked: MethodConfig,
+  resolved: MethodConfig<number>,
+  number: number,
+): void {
+  if (!('desirableWeight' in asked && 'desirableWeight' in resolved)) return;
+  const prefix = `stage ${number} (${asked.method})`;
+  if (asked.desirableWeight === 'auto') {
+    notify(run, `${prefix}: desirable_weight auto is ${resolved.desirableWeight}`);
+  }
+  if (asked.undesirableWeight === 'auto') {
+    notify(run, `${prefix}: undesirable_weight auto is ${resolved.undesirableWeight}`);
+  }
 }
 
 function planData(examples: readonly Unit[], stage: StageConfig) {

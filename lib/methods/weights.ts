@@ -1,10 +1,43 @@
 import { ConfigError } from '../errors.js';
-import type { MethodConfig, Weight } from './config.js';
+import type { ClassWeights, MethodConfig, Weight } from './config.js';
 
 /**
- * Gives `auto` its number: the weight at which both classes count the same, λ_D·n_D / (λ_U·n_U) = 1. This is one end
- * of the interval that the KTO paper recommends, [1, 4/3] (Ethayarajh et al. 2024, arXiv:2402.01306, section 4.2), and
- * the one that prefers neither class.
+ * Bounds of λ_D·n_D / (λ_U·n_U) that the KTO paper recommends (Ethayarajh et al. 2024, arXiv:2402.01306, section 4.2).
+ */
+export const RECOMMENDED_RATIO = { low: 1, high: 4 / 3 } as const;
+
+/** λ_D·n_D / (λ_U·n_U). */
+export function weightedRatio(
+  { desirableWeight, undesirableWeight }: ClassWeights<number>,
+  desirable: number,
+  undesirable: number,
+): number {
+  return (desirableWeight * desirable) / (undesirableWeight * undesirable);
+}
+
+/** The weights that bring the ratio into the recommended interval: one stays 1, and the rarer class is weighed up. */
+export function recommendedWeights(desirable: number, undesirable: number): ClassWeights<number> | null {
+  if (desirable === 0 || undesirable === 0) return null;
+  return desirable / undesirable > RECOMMENDED_RATIO.high
+    ? { desirableWeight: 1, undesirableWeight: undesirableWeightFor(1, desirable, undesirable) }
+    : { desirableWeight: desirableWeightFor(1, desirable, undesirable), undesirableWeight: 1 };
+}
+
+/** λ_D with a ratio in the recommended interval, as near to 1 as that allows. */
+function desirableWeightFor(undesirableWeight: number, desirable: number, undesirable: number): number {
+  const even = (undesirableWeight * undesirable) / desirable;
+  return nearestToOne(RECOMMENDED_RATIO.low * even, RECOMMENDED_RATIO.high * even);
+}
+
+function undesirableWeightFor(desirableWeight: number, desirable: number, undesirable: number): number {
+  const even = (desirableWeight * desirable) / undesirable;
+  return nearestToOne(even / RECOMMENDED_RATIO.high, even / RECOMMENDED_RATIO.low);
+}
+
+const nearestToOne = (low: number, high: number) => Math.min(Math.max(1, low), high);
+
+/**
+ * Gives `auto` its number: of those that bring λ_D·n_D / (λ_U·n_U) into the recommended interval, the one nearest to 1.
  *
  * @param desirable n_D: rows with thumbs up, or the sum of the grades above neutral
  * @param undesirable n_U
@@ -31,9 +64,11 @@ export function resolveWeights(
   }
   if (desirableWeight === 'auto') {
     const given = known(undesirableWeight);
-    return { ...config, desirableWeight: (given * undesirable) / desirable, undesirableWeight: given };
+    const balanced = desirableWeightFor(given, desirable, undesirable);
+    return { ...config, desirableWeight: balanced, undesirableWeight: given };
   }
-  return { ...config, desirableWeight, undesirableWeight: (desirableWeight * desirable) / undesirable };
+  const balanced = undesirableWeightFor(desirableWeight, desirable, undesirable);
+  return { ...config, desirableWeight, undesirableWeight: balanced };
 }
 
 /** The settings of a run file whose weights `resolveWeights` has resolved. */

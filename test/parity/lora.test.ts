@@ -108,8 +108,12 @@ test("an adapter is written as peft writes it: the final weights give peft's fin
 
   const golden = fixturePath(`${GOLDEN}/adapter_final`);
   const config = (directory: string) =>
-    JSON.parse(readFileSync(join(directory, 'adapter_config.json'), 'utf8')) as unknown;
-  assert.deepEqual(config(target), config(golden));
+    JSON.parse(readFileSync(join(directory, 'adapter_config.json'), 'utf8')) as Record<string, unknown>;
+  // The golden one names its model by a path of the machine that made it; ours names the model that was loaded.
+  assert.deepEqual(config(target), {
+    ...config(golden),
+    base_model_name_or_path: fixturePath('models/llama'),
+  });
   const written = openSafetensors(join(target, 'adapter_model.safetensors'));
   try {
     const expected = readTensors(`${GOLDEN}/adapter_final/adapter_model.safetensors`);

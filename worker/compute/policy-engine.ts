@@ -2,9 +2,16 @@ import type { StageConfig } from '../../lib/config/types.js';
 import { requireResolved } from '../../lib/methods/weights.js';
 import type { NodePart } from '../collective/collective.js';
 import { objectiveOf } from '../losses/methods.js';
-import type { BatchCounts, BatchStatistics, Objective } from '../losses/objective.js';
+import { required, type BatchCounts, type BatchStatistics, type Objective } from '../losses/objective.js';
 import { completionLogps, type CompletionLogps } from '../model/completion-logps.js';
-import type { BoundWeights, LanguageModel, LogpGradient, Sequence } from '../model/language-model.js';
+import type { Critic } from '../model/critic.js';
+import type {
+  BoundWeights,
+  LanguageModel,
+  LogpGradient,
+  Sequence,
+  TokenStates,
+} from '../model/language-model.js';
 import { loadModel, type AdapterSource, type LoadedModel } from '../model/load.js';
 import {
   foldGradient,
@@ -77,6 +84,7 @@ export class PolicyEngine {
   private readonly loaded: LoadedModel;
   private readonly layout: ParameterLayout;
   private readonly model: LanguageModel;
+  private readonly critic: Critic | null;
   private readonly objective: Objective;
   private readonly weights: readonly [FlatBuffer, FlatBuffer];
   private readonly bound: readonly [BoundWeights, BoundWeights];
@@ -91,12 +99,13 @@ export class PolicyEngine {
 
   constructor(private readonly options: OpenPolicy) {
     const { stage, rank, worldSize } = options;
-    const loaded = loadModel(stage.model, adapterOf(stage));
+    this.objective = objectiveOf(requireResolved(stage.objective));
+    const loaded = loadModel(stage.model, adapterOf(stage), { withCritic: this.objective.needsCritic });
     const next = FlatBuffer.allocate(loaded.layout);
     this.loaded = loaded;
     this.layout = loaded.layout;
     this.model = loaded.model;
-    this.objective = objectiveOf(requireResolved(stage.objective));
+    this.critic = loaded.critic;
     this.weights = [loaded.buffer, next];
     this.bound = [loaded.weights, this.model.bind(next)];
     this.owned = ownedRange(this.layout, rank, worldSize);
@@ -122,18 +131,30 @@ export class PolicyEngine {
     return tokenLogps.map((logps) => completionLogps(logps, this.objective.tokenLevel));
   }
 
+  /** The critic's value of every completion token of one micro-batch under the current weights, by sequence. */
+  values(sequences: readonly Sequence[]): readonly Float32Array[] {
+    const critic = required(this.critic, 'a critic');
+    const weights = this.bound[this.current];
+    return this.model.readStates(weights, sequences, (states) => critic.values(weights, states));
+  }
+
   /** Loss and gradient of one micro-batch. */
   leafGradient(task: LeafTask): readonly ExampleTerm[] {
     let terms: ExampleTerm[] = [];
     const { tokenLevel } = this.objective;
     const sink = this.slot(task.slot).sink(task.accumulate);
+    const weights = this.bound[this.current];
     const sequences = task.examples.flatMap(({ completions }) => completions);
-    const lossGradient = (tokenLogps: readonly Float32Array[]): readonly LogpGradient[] => {
+    const lossGradient = (
+      tokenLogps: readonly Float32Array[],
+      states: TokenStates,
+    ): readonly LogpGradient[] => {
       const scores = tokenLogps.map((logps) => completionLogps(logps, tokenLevel)).values();
+      const values = this.critic?.values(weights, states).values();
       const units = task.examples.map((example) =>
         example.completions.map((sequence, i) =>
           scoredCompletion(
-            judgedCompletion(sequence, example),
+            judgedCompletion(sequence, example, values?.next().value ?? null),
             scores.next().value!,
             example.reference?.completions[i] ?? null,
           ),
@@ -145,9 +166,14 @@ export class PolicyEngine {
         logps: units[i]!.map(({ logp }) => logp),
         rewards,
       }));
+      this.critic?.backward(
+        states,
+        unitTerms.flatMap(({ valueGradients }) => required(valueGradients, 'gradients of the values')),
+        sink,
+      );
       return unitTerms.flatMap(({ gradients }) => gradients);
     };
-    this.model.forwardBackward(this.bound[this.current], sequences, lossGradient, sink);
+    this.model.forwardBackward(weights, sequences, lossGradient, sink);
     return terms;
   }
 

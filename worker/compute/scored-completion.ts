@@ -1,4 +1,4 @@
-import type { JudgedCompletion, ScoredCompletion } from '../losses/objective.js';
+import type { JudgedCompletion, ScoredCompletion, TokenValues } from '../losses/objective.js';
 import { completionLength, type Sequence } from '../model/batch.js';
 import type { CompletionLogps } from '../model/completion-logps.js';
 
@@ -8,9 +8,19 @@ export interface Judgement {
   readonly score: number | null;
 }
 
-/** A sequence's completion as it is known before the policy scores it. */
-export function judgedCompletion(sequence: Sequence, { desirable, score }: Judgement): JudgedCompletion {
-  return { length: completionLength(sequence), desirable, score, critic: null };
+/**
+ * A sequence's completion as it is known before the policy scores it.
+ *
+ * @param values the critic's, under the weights that the step began with; null for a method without a critic. They stand for
+ *   both of the loss's: from the batch statistic to the loss no weight changes, and a micro-batch gives the same bits.
+ */
+export function judgedCompletion(
+  sequence: Sequence,
+  { desirable, score }: Judgement,
+  values: TokenValues | null,
+): JudgedCompletion {
+  const critic = values === null ? null : { values, oldValues: values };
+  return { length: completionLength(sequence), desirable, score, critic };
 }
 
 /** The same with what the policy and the reference say of it. */

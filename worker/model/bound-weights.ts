@@ -17,6 +17,13 @@ export class BoundWeights {
     return this.tensors.get(name);
   }
 
+  /** The weight of that name. */
+  get(name: string): Tensor {
+    const tensor = this.find(name);
+    if (tensor === undefined) throw new Error(`there is no weight ${name}`);
+    return tensor;
+  }
+
   dispose(): void {
     dispose([...this.tensors.values()]);
   }

@@ -44,6 +44,8 @@ export interface Head<Norm = unknown> {
     trainsWeight: boolean,
     emit: EmitGradient,
   ): HeadGradients;
+  /** Normalized activations of some rows, [rows, hidden], as `forward` has them. */
+  hidden(pass: Pass, input: Tensor, rows: Int32Array): Tensor;
   /** Logits of some rows of the activations, [rows, vocabulary]. */
   logits(pass: Pass, input: Tensor, rows: Int32Array): Tensor;
 }
@@ -137,6 +139,8 @@ export function head<Norm>(
         weightGradient,
       };
     },
+
+    hidden: (pass, input, rows) => norm.forward(pass, gatherRows(input, ints(rows))).output,
 
     logits(pass, input, rows) {
       const projected = project(pass, norm.forward(pass, gatherRows(input, ints(rows))).output);

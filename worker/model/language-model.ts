@@ -22,6 +22,14 @@ export interface GradientSink {
 /** dLoss/dlogp of one sequence: of each of its completion tokens, or one number for all of them. */
 export type LogpGradient = number | Float32Array | Float64Array;
 
+/** What the model makes of a batch just before it predicts the completion tokens. Freed behind whoever is given it. */
+export interface TokenStates {
+  /** Of each sequence's completion tokens, sequence after sequence, [tokens, hidden]. */
+  readonly hidden: Tensor;
+  /** Completion tokens of each sequence. */
+  readonly counts: readonly number[];
+}
+
 /** A position of a batch: token `token` of sequence `sequence`. */
 export interface Position {
   readonly sequence: number;
@@ -39,12 +47,12 @@ export class LanguageModel {
   private readonly trainsEmbedding: boolean;
 
   /**
-   * @param layout the parameters that are trained: those that `bind` takes weights of, and that gradients are computed of
+   * @param layout the model's parameters that are trained: those that gradients are computed of
    * @param frozen the weights of all others, which this takes over
    */
   constructor(
     private readonly architecture: Architecture,
-    layout: ParameterLayout,
+    layout: Pick<ParameterLayout, 'tensors'>,
     private readonly frozen: BoundWeights | null = null,
   ) {
     this.places = new Map(layout.tensors.map((place) => [place.name, place]));
@@ -59,7 +67,7 @@ export class LanguageModel {
     this.lowestBlock = this.trainsEmbedding ? 0 : lowest === -1 ? blocks.length : lowest;
   }
 
-  /** Wraps weights that lie over the trained layout, without a copy. Bind two buffers to alternate between them. */
+  /** Wraps weights over the trained parameters, and maybe others, without a copy. Bind two buffers to alternate between them. */
   bind(weights: FlatBuffer): BoundWeights {
     return new BoundWeights(weights);
   }
@@ -83,13 +91,14 @@ export class LanguageModel {
   /**
    * One batch's share of the loss's gradient.
    *
-   * @param lossGradient maps the log-probs of the completion tokens, by sequence, to the loss's gradient of them
+   * @param lossGradient maps the log-probs of the completion tokens, by sequence, to the loss's gradient of them; may read
+   *   the tokens' states, through which no gradient flows
    * @returns the log-probs of the completion tokens, as `tokenLogps`
    */
   forwardBackward(
     weights: BoundWeights,
     sequences: readonly Sequence[],
-    lossGradient: (tokenLogps: readonly Float32Array[]) => readonly LogpGradient[],
+    lossGradient: (tokenLogps: readonly Float32Array[], states: TokenStates) => readonly LogpGradient[],
     sink: GradientSink,
   ): Float32Array[] {
     return scope(() => {
@@ -102,7 +111,8 @@ export class LanguageModel {
       const tokenLogps = splitBySequence(batch, scoring.logps);
 
       const emit = emitter(this.places, sink);
-      const perTarget = spreadOverTargets(batch, lossGradient(tokenLogps));
+      const states = { hidden: scoring.saved.hidden, counts: batch.targetCounts };
+      const perTarget = spreadOverTargets(batch, lossGradient(tokenLogps, states));
       const trainsHead = this.places.has(head.weight.name);
       const fromHead = scope(() =>
         head.backward(pass, scoring.saved, batch.targets, perTarget, trainsHead, emit),
@@ -110,6 +120,17 @@ export class LanguageModel {
       dispose(scoring.saved);
       this.backward(pass, batch, saved, fromHead, emit);
       return tokenLogps;
+    });
+  }
+
+  /** Gives `use` the states of the completion tokens, bit for bit those that `forwardBackward` has. */
+  readStates<T>(weights: BoundWeights, sequences: readonly Sequence[], use: (states: TokenStates) => T): T {
+    return scope(() => {
+      const batch = scored(sequences, this.architecture);
+      const pass = this.beginPass(weights, batch);
+      const output = this.forward(pass, batch);
+      const hidden = this.architecture.head.hidden(pass, output, batch.targets.rows);
+      return use({ hidden, counts: batch.targetCounts });
     });
   }
 

@@ -1,12 +1,15 @@
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 
 import { writeSafetensors } from '../../lib/safetensors/write.js';
 import { copyCompanions } from './companions.js';
-import { readJson, type ModelDescription } from './description.js';
+import type { ModelDescription } from './description.js';
 import type { StoredTensor } from './stored-tensors.js';
 import { writeDirectory } from './write-directory.js';
+
+/** What the weights are written as, by the name that `config.json` has for it. */
+const DTYPE = 'float32';
 
 const configSchema = z.looseObject({});
 
@@ -37,9 +40,22 @@ export function saveModel(
   });
 }
 
-/** The source's config, saying float32 under the key that it uses (`dtype` since transformers 5). */
+/**
+ * The source's config, saying float32 under the key that it uses (`dtype` since transformers 5). The rest of the text stays
+ * as it is: written anew, 30.0 would become 30, which `transformers` refuses where it wants a float.
+ */
 function configText(sourceDir: string): string {
-  const config = configSchema.parse(readJson(join(sourceDir, 'config.json')));
+  const text = readFileSync(join(sourceDir, 'config.json'), 'utf8');
+  const config = configSchema.parse(JSON.parse(text));
   const key = 'dtype' in config ? 'dtype' : 'torch_dtype';
-  return `${JSON.stringify({ ...config, [key]: 'float32' }, null, 2)}\n`;
+  if (config[key] === DTYPE) return text;
+  if (!(key in config)) return text.replace('{', `{\n  "${key}": "${DTYPE}",`);
+  const entry = new RegExp(`"${key}"\\s*:\\s*("[^"]*"|null)`, 'g');
+  const edits = [...text.matchAll(entry)].map(
+    ({ 0: { length }, index }) => `${text.slice(0, index)}"${key}": "${DTYPE}"${text.slice(index + length)}`,
+  );
+  // The same key may stand deeper as well.
+  const edited = edits.find((candidate) => configSchema.parse(JSON.parse(candidate))[key] === DTYPE);
+  if (edited === undefined) throw new Error(`${sourceDir}/config.json: "${key}" cannot be set`);
+  return edited;
 }

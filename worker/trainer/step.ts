@@ -13,7 +13,7 @@ import { accumulationPlan, type TreeNode } from '../reduction/tree.js';
 import type { ReferenceAnswer } from '../reference/answer.js';
 import { mergeInBatchOrder, packValues, type PositionedValues } from './batch-statistic.js';
 import { PhaseClock, type PhaseTimes } from './phase-clock.js';
-import { mismatchedSequences, type StepTask } from './work.js';
+import { mismatchedSequences, ownSequences, type StepTask } from './work.js';
 
 /** Everything of a stage that a step needs. */
 export interface StepContext {
@@ -91,17 +91,31 @@ async function shareStatistics(
   const shared =
     batchStatistic.from === 'mismatched'
       ? await shareMismatched(task, reference, batchStatistic, context)
-      : task.leaves.flat().map(({ position, completions, desirable, score }) => ({
-          position,
-          values: completions.flatMap((own) =>
-            batchStatistic.share(judgedCompletion(own, { desirable, score })),
-          ),
-        }));
+      : await shareOwn(task, batchStatistic, context);
   const payload = packValues(shared);
   const payloads = await context.collective.allGather(tagOf(task, Phase.statistic), payload);
   const { mismatchedPairs, examples } = task.counts;
   const count = batchStatistic.from === 'mismatched' ? mismatchedPairs : examples;
   return batchStatistic.finish(mergeInBatchOrder(payloads, count, batchStatistic.width));
+}
+
+/** PPO's moments: the critic, where there is one, values the batch's own completions without gradient. */
+async function shareOwn(
+  { leaves }: StepTask,
+  statistic: OwnStatistic,
+  { objective, policy }: StepContext,
+): Promise<PositionedValues[]> {
+  const shared: PositionedValues[] = [];
+  for (const leaf of leaves) {
+    const values = objective.needsCritic ? (await policy.call('values', ownSequences(leaf))).values() : null;
+    for (const { position, completions, desirable, score } of leaf) {
+      const judged = completions.map((own) =>
+        judgedCompletion(own, { desirable, score }, values?.next().value ?? null),
+      );
+      shared.push({ position, values: judged.flatMap((completion) => statistic.share(completion)) });
+    }
+  }
+  return shared;
 }
 
 /** KTO's z0: the policy scores the mismatched pairs without gradient. */
@@ -118,7 +132,7 @@ async function shareMismatched(
     const scores = (await policy.call('score', pairs)).values();
     leaf.forEach(({ position, mismatched, desirable, score }, i) => {
       if (mismatched === null) return;
-      const judged = judgedCompletion(mismatched, { desirable, score });
+      const judged = judgedCompletion(mismatched, { desirable, score }, null);
       const answer = reference?.[index]?.[i]?.mismatched ?? null;
       shared.push({
         position,
@@ -129,6 +143,7 @@ async function shareMismatched(
   return shared;
 }
 
+type OwnStatistic = Extract<BatchStatistic, { readonly from: 'own' }>;
 type MismatchedStatistic = Extract<BatchStatistic, { readonly from: 'mismatched' }>;
 
 interface LocalSum {

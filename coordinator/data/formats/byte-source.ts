@@ -28,6 +28,14 @@ export async function peek(bytes: Bytes, size: number): Promise<{ head: Buffer; 
   return { head, bytes: joined(head, rest) };
 }
 
+/** Lets go of a file that is not to be read on. */
+export async function close(bytes: Bytes): Promise<void> {
+  const iterator = bytes[Symbol.asyncIterator]();
+  // A generator that was never started has nothing to clean up behind it.
+  await iterator.next();
+  await iterator.return?.();
+}
+
 async function* joined(head: Buffer, rest: AsyncIterator<Buffer>): AsyncGenerator<Buffer, void, undefined> {
   try {
     if (head.length > 0) yield head;

@@ -1,112 +1,79 @@
-import {
-  asyncBufferFromFile,
-  parquetMetadataAsync,
-  parquetReadObjects,
-  parquetSchema,
-  type AsyncBuffer,
-  type FileMetaData,
-} from 'hyparquet';
-import { compressors } from 'hyparquet-compressors';
+import { once } from 'node:events';
+import { Worker } from 'node:worker_threads';
 import { ConfigError, messageOf } from '../../../lib/errors.js';
+import type { DecodeLimits } from './parquet-decoder.js';
+import type { DecodeAnswer, DecodeTask } from './parquet-thread.js';
 import type { RawRow } from './raw-row.js';
 
-/** Read at once of columns that can be read in parts: as many bytes, decoded, and as many rows at the most. */
-const SLICE = { bytes: 2 ** 26, rows: 2 ** 16 };
-/** Lists and structs are decoded a row group at a time: the largest group. (pyarrow writes up to 2^20 rows.) */
-const NESTED_GROUP = { bytes: 2 ** 30, rows: 2 ** 21 };
+export interface ParquetLimits extends DecodeLimits {
+  /** Longest time that a slice may take. */
+  readonly timeoutMs: number;
+}
+
+const LIMITS: ParquetLimits = { sliceBytes: 2 ** 26, maxGroupBytes: 2 ** 30, timeoutMs: 120_000 };
 
 /**
- * Reads a Parquet file by row groups, and those in slices where no column is nested.
+ * Reads a Parquet file. It is decoded in a thread of its own: some damaged files make the decoder loop for ever, or
+ * leave promises behind that nobody catches; and a slice takes seconds, in which this thread goes on.
  * @throws ConfigError for a file that is not sound.
  */
-export async function* readParquet(file: string): AsyncGenerator<RawRow, void, undefined> {
-  const { buffer, metadata } = await open(file);
-  let row = 0;
-  for (const slice of planSlices(file, metadata)) {
-    for (const value of await readSlice(file, buffer, metadata, slice)) {
-      yield { row, where: `${file}[${row}]`, parse: () => toJson(value) };
-      row += 1;
-    }
-  }
-}
-
-async function open(file: string): Promise<{ buffer: AsyncBuffer; metadata: FileMetaData }> {
-  try {
-    const buffer = await asyncBufferFromFile(file);
-    return { buffer, metadata: await parquetMetadataAsync(buffer, { geoparquet: false }) };
-  } catch (error) {
-    throw unsound(file, error);
-  }
-}
-
-interface Slice {
-  readonly start: number;
-  /** Exclusive. */
-  readonly end: number;
-}
-
-function* planSlices(file: string, metadata: FileMetaData): Generator<Slice, void, undefined> {
-  const nested = parquetSchema(metadata).children.some(({ children }) => children.length > 0);
-  let groupStart = 0;
-  for (const { num_rows: numRows, total_byte_size: totalBytes } of metadata.row_groups) {
-    const rows = Number(numRows);
-    const bytes = Number(totalBytes);
-    if (nested && (bytes > NESTED_GROUP.bytes || rows > NESTED_GROUP.rows)) throw groupTooLarge(file);
-    const fitting = Math.ceil((rows * SLICE.bytes) / Math.max(bytes, 1));
-    const sliceRows = nested ? rows : Math.max(1, Math.min(fitting, SLICE.rows));
-    const groupEnd = groupStart + rows;
-    for (let start = groupStart; start < groupEnd; start += sliceRows) {
-      yield { start, end: Math.min(start + sliceRows, groupEnd) };
-    }
-    groupStart = groupEnd;
-  }
-}
-
-async function readSlice(
+export async function* readParquet(
   file: string,
-  buffer: AsyncBuffer,
-  metadata: FileMetaData,
-  { start, end }: Slice,
-): Promise<Readonly<Record<string, unknown>>[]> {
-  let rows: Readonly<Record<string, unknown>>[];
+  limits: Partial<ParquetLimits> = {},
+): AsyncGenerator<RawRow, void, undefined> {
+  const { timeoutMs, ...decodeLimits } = { ...LIMITS, ...limits };
+  const task: DecodeTask = { file, limits: decodeLimits };
+  const thread = new DecodeThread(task, timeoutMs);
   try {
-    const range = { rowStart: start, rowEnd: end };
-    rows = await parquetReadObjects({ file: buffer, metadata, compressors, geoparquet: false, ...range });
-  } catch (error) {
-    throw unsound(file, error);
+    let row = 0;
+    for (;;) {
+      const answer = await thread.ask().catch((error: unknown) => {
+        throw unsound(file, messageOf(error));
+      });
+      if (answer.kind === 'end') return;
+      if (answer.kind === 'unsound') throw unsound(file, answer.message);
+      for (const value of answer.rows) {
+        yield { row, where: `${file}[${row}]`, parse: () => value };
+        row += 1;
+      }
+    }
+  } finally {
+    await thread.stop();
   }
-  if (rows.length !== end - start || rows.some(holdsNothing)) {
-    throw unsound(file, new Error(`fewer rows than it says between row ${start} and row ${end}`));
+}
+
+class DecodeThread {
+  readonly #thread: Worker;
+  readonly #timeoutMs: number;
+  /** Aborted with what ended the thread, whenever that was. */
+  readonly #failure = new AbortController();
+
+  constructor(task: DecodeTask, timeoutMs: number) {
+    this.#timeoutMs = timeoutMs;
+    this.#thread = new Worker(new URL('./parquet-thread.js', import.meta.url), { workerData: task });
+    this.#thread.on('error', (error) => this.#failure.abort(error));
   }
-  return rows;
+
+  /** @throws Error what ended the thread, or that it took too long. */
+  async ask(): Promise<DecodeAnswer> {
+    const failure = this.#failure.signal;
+    const timeout = AbortSignal.timeout(this.#timeoutMs);
+    this.#thread.postMessage(null);
+    try {
+      const signal = AbortSignal.any([failure, timeout]);
+      const [answer] = (await once(this.#thread, 'message', { signal })) as [DecodeAnswer];
+      return answer;
+    } catch (error) {
+      failure.throwIfAborted();
+      throw new Error(`a part of it takes more than ${this.#timeoutMs} ms`, { cause: error });
+    }
+  }
+
+  async stop(): Promise<void> {
+    await this.#thread.terminate();
+  }
 }
 
-/** Where a column ends before its row group does, the rest is undefined; what the file has no value for is null. */
-function holdsNothing(row: Readonly<Record<string, unknown>>): boolean {
-  return Object.values(row).every((value) => value === undefined);
-}
-
-/**
- * As JSON has it: numbers for 64-bit integers, text for dates, and nothing for null: Parquet gives every row and struct
- * all columns.
- */
-function toJson(value: unknown): unknown {
-  if (typeof value === 'bigint') return Number(value);
-  if (value instanceof Date) return value.toISOString();
-  if (Array.isArray(value) || ArrayBuffer.isView(value))
-    return Array.from(value as ArrayLike<unknown>, toJson);
-  if (typeof value !== 'object' || value === null) return value;
-  const entries = Object.entries(value).filter(([, part]) => part !== null && part !== undefined);
-  return Object.fromEntries(entries.map(([name, part]) => [name, toJson(part)]));
-}
-
-function groupTooLarge(file: string): ConfigError {
-  return new ConfigError(
-    `${file}: lists or structs in a row group of more than ${NESTED_GROUP.bytes} bytes or ${NESTED_GROUP.rows} rows, ` +
-      'which is too much to decode at once: write the file with smaller row groups',
-  );
-}
-
-function unsound(file: string, error: unknown): ConfigError {
-  return new ConfigError(`cannot read ${file} as Parquet: ${messageOf(error)}`);
+function unsound(file: string, reason: string): ConfigError {
+  return new ConfigError(`cannot read ${file} as Parquet: ${reason}`);
 }

@@ -1,4 +1,4 @@
-import { openBytes, peek } from './byte-source.js';
+import { close, openBytes, peek } from './byte-source.js';
 import { readCsv } from './csv.js';
 import { readJson } from './json.js';
 import { readParquet } from './parquet.js';
@@ -17,6 +17,7 @@ export async function* readRows(
 ): AsyncGenerator<RawRow, void, undefined> {
   const { head, bytes } = await peek(await openBytes(file), PARQUET.length);
   if (head.subarray(0, PARQUET.length).equals(PARQUET)) {
+    await close(bytes);
     yield* readParquet(file);
   } else if (/\.csv(\.gz)?$/i.test(file)) {
     yield* readCsv(file, bytes, maxRowBytes);

@@ -3,9 +3,10 @@ import { join } from 'node:path';
 
 import { writeSafetensors } from '../../../lib/safetensors/write.js';
 import type { FlatBuffer } from '../../parameters/flat-buffer.js';
+import { layOut } from '../../parameters/layout.js';
 import { copyCompanions } from '../companions.js';
 import { writeDirectory } from '../write-directory.js';
-import { ADAPTER_CONFIG, ADAPTER_WEIGHTS, type Adapter } from './adapter.js';
+import { ADAPTER_CONFIG, ADAPTER_WEIGHTS, tensorsOf, type Adapter } from './adapter.js';
 
 /**
  * Writes an adapter in PEFT's format, in float32, with the tokenizer of the model that it belongs to, which it names. It appears complete at `targetDir`, in place of what was there, or not at
@@ -14,20 +15,20 @@ import { ADAPTER_CONFIG, ADAPTER_WEIGHTS, type Adapter } from './adapter.js';
  * @throws RunError if it cannot be written.
  */
 export function saveAdapter(
-  { config }: Adapter,
+  adapter: Adapter,
   weights: FlatBuffer,
   { baseDir, targetDir }: { readonly baseDir: string; readonly targetDir: string },
 ): void {
   writeDirectory(targetDir, (directory) => {
     writeFileSync(
       join(directory, ADAPTER_CONFIG),
-      `${JSON.stringify({ ...config, base_model_name_or_path: baseDir }, null, 2)}\n`,
+      `${JSON.stringify({ ...adapter.config, base_model_name_or_path: baseDir }, null, 2)}\n`,
     );
     copyCompanions(baseDir, directory);
-    const sources = weights.layout.tensors.map((place) => ({
-      name: place.name,
-      shape: place.shape,
-      values: () => weights.tensor(place),
+    const sources = layOut(tensorsOf(adapter)).tensors.map(({ name, shape }) => ({
+      name,
+      shape,
+      values: () => weights.named(name),
     }));
     writeSafetensors(join(directory, ADAPTER_WEIGHTS), sources, { dtype: 'F32', metadata: { format: 'pt' } });
   });

@@ -12,7 +12,14 @@ export const activationName = z.enum(Object.keys(activations) as [ActivationName
 
 const DEFAULT_THETA = 10_000;
 
-const common = { rope_theta: z.number().positive().nullish(), partial_rotary_factor: z.number().nullish() };
+/** As models have it whose layers turn by different angles. */
+const byLayerType = z.undefined({ error: 'rotary positions by type of layer are not supported' }).optional();
+const common = {
+  rope_theta: z.number().positive().nullish(),
+  partial_rotary_factor: z.number().positive().max(1).nullish(),
+  full_attention: byLayerType,
+  sliding_attention: byLayerType,
+};
 const factor = z.number().min(1);
 const scalings = [
   z.looseObject({ rope_type: z.literal('default'), ...common }),

@@ -76,8 +76,11 @@ export function readDecoder(json: DecoderKeys): DecoderConfig {
   };
 }
 
-/** For `superRefine`: heads that can be formed. */
-export function checkHeads({ headDim, heads, kvHeads }: DecoderConfig, context: z.RefinementCtx): void {
+/** For `superRefine`: heads that can be formed, and that turn whole. */
+export function checkHeads({ headDim, heads, kvHeads, rope }: DecoderConfig, context: z.RefinementCtx): void {
+  if ((rope.rotatedShare ?? 1) !== 1) {
+    context.addIssue('partial_rotary_factor is not supported in this architecture');
+  }
   if (!Number.isInteger(headDim) || headDim % 2 !== 0) {
     context.addIssue('hidden_size / num_attention_heads (or head_dim) must be an even whole number');
   }

@@ -69,17 +69,23 @@ function leafTask(index: number, slot: number, accumulate: boolean): LeafTask {
 }
 
 /** Sums the gradients of all leaves into the owned part, as the step does on one worker; returns the norm. */
-function sumGradients(engine: PolicyEngine): number {
+function sumGradients(engine: PolicyEngine, taskOf = leafTask): number {
   const plan = accumulationPlan({ first: 0, count: sequences.length }, sequences.length);
   engine.reserveSlots(plan.slotCount);
   for (const step of plan.steps) {
     if (step.kind === 'merge') engine.mergeSlots(step.from, step.into);
-    else engine.leafGradient(leafTask(step.leaf, step.slot, step.accumulate));
+    else engine.leafGradient(taskOf(step.leaf, step.slot, step.accumulate));
   }
   const parts = plan.nodes.map(({ node }) => ({ node, memory: null }));
   const slots = new Map(plan.nodes.map(({ node, slot }) => [node.firstLeaf, slot]));
   return gradientNorm(engine.finishGradient(parts, slots, sequences.length));
 }
+
+/** Every token's reward to go is ±1, and the critic's loss weighs as much as the policy's. */
+const withCritic: typeof stage = {
+  ...stage,
+  objective: { method: 'ppo_clip', clipRange: 0.5, klCoef: 0.1, gamma: 1, lam: 0.95, criticCoef: 1 },
+};
 
 const score = (engine: PolicyEngine) => engine.score(sequences).map(({ logp }) => logp);
 
@@ -143,6 +149,47 @@ describe('PolicyEngine', () => {
   test('a commit without a proposal is a defect that shows', () => {
     const engine = open();
     assert.throws(() => engine.commit(), /committed that was not computed/);
+    engine.dispose();
+  });
+});
+
+describe('PolicyEngine with a critic', () => {
+  test('the critic learns the rewards to go, and steps leave no tensor behind', () => {
+    const atStart = liveTensors();
+    const engine = new PolicyEngine({ stage: withCritic, rank: 0, worldSize: 1 });
+    const reference = engine.score(sequences);
+    const taskOf = (index: number, slot: number, accumulate: boolean): LeafTask => {
+      const [example] = leafTask(index, slot, accumulate).examples;
+      return {
+        examples: [{ ...example!, reference: { completions: [reference[index]!], mismatched: null } }],
+        statistics: { advantages: { mean: 0, variance: 1 } },
+        counts: { examples: sequences.length, completionTokens: 9, chosenTokens: 0 },
+        slot,
+        accumulate,
+      };
+    };
+    const errors = () =>
+      engine.values(sequences).map((values, i) => {
+        const toGo = i === 1 ? -1 : 1;
+        return values.reduce((total, value) => total + (value - toGo) ** 2, 0) / values.length;
+      });
+    assert.deepEqual(errors(), [1, 1, 1], 'it begins at 0');
+    const live: number[] = [];
+    for (let step = 1; step <= 30; step++) {
+      sumGradients(engine, taskOf);
+      propose(engine, step);
+      engine.commit();
+      live.push(liveTensors());
+    }
+    errors().forEach((error, i) => assert.ok(error < 0.9, `completion ${i}: squared error ${error}`));
+    assert.equal(new Set(live).size, 1, `tensors by step: ${live.join(', ')}`);
+    engine.dispose();
+    assert.equal(liveTensors(), atStart);
+  });
+
+  test('a method without one has no values', () => {
+    const engine = open();
+    assert.throws(() => engine.values(sequences), /the method needs a critic/);
     engine.dispose();
   });
 });

@@ -171,6 +171,8 @@ for (const [changes, message] of [
   [{ rope_scaling: { rope_type: 'llama3', factor: 8 } }, /config\.json: rope_scaling: low_freq_factor/],
   [{ rope_scaling: { type: 'linear' } }, /config\.json: rope_scaling: factor/],
   [{ rope_parameters: { rope_type: 'yarn', rope_theta: 1e4 } }, /rope_parameters.*RoPE scaling.*llama3/],
+  [{ rope_parameters: { partial_rotary_factor: 0.5 } }, /partial_rotary_factor is not supported/],
+  [{ rope_parameters: { full_attention: { rope_theta: 1e6 } } }, /rope_parameters: full_attention: rotary/],
   [{ hidden_act: 'relu' }, /hidden_act/],
   [{ num_hidden_layers: 'two' }, /num_hidden_layers/],
   [{ num_key_value_heads: 3 }, /num_attention_heads must be a multiple of num_key_value_heads/],

@@ -101,3 +101,24 @@ test('what cannot be written leaves nothing behind, and what was there as it was
   const blocked = join(target, 'old.txt', 'model');
   assert.throws(() => saveModel(description, valuesOf, blocked), RunError);
 });
+
+for (const [text, expected] of [
+  ['{"a": 3.0, "torch_dtype": "bfloat16"}', '{"a": 3.0, "torch_dtype": "float32"}'],
+  [
+    '{"a": {"dtype": "int8"}, "dtype": null, "b": 1e-05}',
+    '{"a": {"dtype": "int8"}, "dtype": "float32", "b": 1e-05}',
+  ],
+  ['{"dtype": "float32", "a": {"dtype": "int8"}}', '{"dtype": "float32", "a": {"dtype": "int8"}}'],
+  ['{"a": 30.0}', '{\n  "torch_dtype": "float32","a": 30.0}'],
+] as const) {
+  test(`the config ${text} is written with nothing but its dtype changed`, (t) => {
+    const parent = temporaryDirectory(t);
+    const source = join(parent, 'source');
+    mkdirSync(source);
+    writeFileSync(join(source, 'config.json'), text);
+    const { description, valuesOf } = open(fixturePath('models/llama'));
+    const target = join(parent, 'target');
+    saveModel({ ...description, directory: source }, valuesOf, target);
+    assert.equal(readFileSync(join(target, 'config.json'), 'utf8'), expected);
+  });
+}

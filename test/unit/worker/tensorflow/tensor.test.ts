@@ -18,6 +18,16 @@ test('a scope frees what it made, except what it returns', () => {
   assert.equal(liveTensors(), before);
 });
 
+test('a tensor that comes twice is freed once', () => {
+  const before = liveTensors();
+  const a = matrix([1], 1);
+  const b = matrix([1], 2);
+  dispose([a, { again: a }]);
+  assert.equal(liveTensors(), before + 1);
+  assert.deepEqual([...read(b)], [2]);
+  dispose(b);
+});
+
 test('what an inner scope returns belongs to the outer one', () => {
   const before = liveTensors();
   scope(() => {

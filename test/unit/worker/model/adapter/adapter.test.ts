@@ -6,9 +6,15 @@ import { describe, test, type TestContext } from 'node:test';
 
 import { ConfigError } from '../../../../../lib/errors.js';
 import { openCheckpoint } from '../../../../../lib/safetensors/checkpoint.js';
-import type { LoraSettings } from '../../../../../worker/model/adapter/adapter.js';
+import {
+  buildAdapted,
+  freshAdapter,
+  type LoraSettings,
+} from '../../../../../worker/model/adapter/adapter.js';
 import { mergeAdapter } from '../../../../../worker/model/adapter/merge.js';
-import type { Sequence } from '../../../../../worker/model/language-model.js';
+import { describeModel } from '../../../../../worker/model/description.js';
+import { LanguageModel, type Sequence } from '../../../../../worker/model/language-model.js';
+import type { Module } from '../../../../../worker/model/module.js';
 import { liveTensors, read } from '../../../../../worker/tensorflow/tensor.js';
 import { fixturePath } from '../../../../parity/fixtures.js';
 import { gradientOf, loadModel, unload, type LoadedModel } from '../loaded-model.js';
@@ -106,7 +112,12 @@ test('written and read again, an adapter is the same', (t) => {
   values!.forEach((_, index) => (values![index] = Math.sin(index)));
   const target = join(temporaryDirectory(t), 'adapter');
   loaded.save(loaded.buffer, target);
-  assert.deepEqual(readdirSync(target).sort(), ['adapter_config.json', 'adapter_model.safetensors']);
+  assert.deepEqual(readdirSync(target).sort(), [
+    'adapter_config.json',
+    'adapter_model.safetensors',
+    'tokenizer.json',
+    'tokenizer_config.json',
+  ]);
   const again = loadModel(llama, { directory: target });
   for (const place of loaded.layout.tensors) {
     assert.deepEqual(again.buffer.named(place.name), loaded.buffer.tensor(place), place.name);
@@ -140,6 +151,39 @@ test('an adapter of the upper layer only has the same gradients as one of both',
   for (const [name, gradient] of ofUpper) assert.deepEqual(gradient, ofBoth.get(name), name);
   unload(upper);
   unload(both);
+});
+
+test('no gradient of a frozen weight is computed, and no block below the lowest adapter is gone through', () => {
+  const description = describeModel(llama);
+  const settings = { ...queries, targetModules: ['layers.1.self_attn.q_proj'] };
+  const { adapter, buffer } = freshAdapter(description, settings, 1);
+  const whole = loadModel(llama);
+
+  const computed: string[] = [];
+  const gone: number[] = [];
+  const architecture = buildAdapted(description, adapter);
+  const blocks = architecture.blocks.map((block, index): Module => {
+    const backward: Module['backward'] = (pass, saved, gradient, emit) => {
+      gone.push(index);
+      return block.backward(pass, saved, gradient, (name, compute) =>
+        emit(name, () => {
+          computed.push(name);
+          return compute();
+        }),
+      );
+    };
+    return { ...block, backward };
+  });
+  const model = new LanguageModel({ ...architecture, blocks }, buffer.layout, whole.weights);
+  const weights = model.bind(buffer);
+  model.forwardBackward(weights, batch, () => [1, -2], { add: () => undefined });
+  assert.deepEqual(gone, [1]);
+  assert.deepEqual(
+    computed.sort(),
+    buffer.layout.tensors.map(({ name }) => name),
+  );
+  weights.dispose();
+  unload(whole);
 });
 
 test('an adapter and its frozen model leave no tensor behind', () => {
