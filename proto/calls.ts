@@ -4,12 +4,10 @@ import {
   type ChannelOptions,
   type ClientDuplexStream,
   type ClientReadableStream,
-  Metadata,
   type Server,
   type ServerDuplexStream,
   type ServerUnaryCall,
   type ServerWritableStream,
-  type ServiceError,
   type ServiceDefinition,
   type UntypedHandleCall,
   type UntypedServiceImplementation,
@@ -49,38 +47,18 @@ export function connect(address: string, credentials: ChannelCredentials): Clien
   return new Client(address, credentials, channelOptions);
 }
 
-export interface CallOptions {
-  readonly deadlineMs?: number;
-  readonly signal?: AbortSignal;
-}
-
 /** Calls a unary method; rejects with grpc-js's ServiceError. */
 export function callUnary<RequestIn, RequestOut, ResponseIn, ResponseOut>(
   client: Client,
   method: Rpc<'unary', RequestIn, RequestOut, ResponseIn, ResponseOut>,
   request: RequestIn,
-  { deadlineMs, signal }: CallOptions = {},
 ): Promise<ResponseOut> {
   return new Promise((resolve, reject) => {
-    const options = deadlineMs === undefined ? {} : { deadline: Date.now() + deadlineMs };
     const { path, requestSerialize, responseDeserialize } = method;
-    const done = (error: ServiceError | null, response?: ResponseOut) => {
-      signal?.removeEventListener('abort', cancel);
+    client.makeUnaryRequest(path, requestSerialize, responseDeserialize, request, (error, response) => {
       if (error !== null) reject(error);
-      else resolve(response as ResponseOut);
-    };
-    const call = client.makeUnaryRequest(
-      path,
-      requestSerialize,
-      responseDeserialize,
-      request,
-      new Metadata(),
-      options,
-      done,
-    );
-    const cancel = () => call.cancel();
-    if (signal?.aborted === true) cancel();
-    else signal?.addEventListener('abort', cancel, { once: true });
+      else resolve(response!);
+    });
   });
 }
 
