@@ -23,11 +23,20 @@ export function recommendedWeights(desirable: number, undesirable: number): Clas
   if (desirable === 0 || undesirable === 0) return null;
   const { low, high } = RECOMMENDED_RATIO;
   const ratio = desirable / undesirable;
-  if (ratio > high) return { desirableWeight: 1, undesirableWeight: roundUp(ratio / high) };
-  return { desirableWeight: roundUp(Math.max(1, low / ratio)), undesirableWeight: 1 };
+  if (ratio < low) {
+    const balances = (weight: number) => (weight * desirable) / undesirable >= low;
+    return { desirableWeight: leastHundredths(low / ratio, balances), undesirableWeight: 1 };
+  }
+  if (ratio > high) {
+    const balances = (weight: number) => desirable / (weight * undesirable) <= high;
+    return { desirableWeight: 1, undesirableWeight: leastHundredths(ratio / high, balances) };
+  }
+  return { desirableWeight: 1, undesirableWeight: 1 };
 }
 
-/** To two decimals. What is rounding error of the division and no more, is not rounded up. */
-function roundUp(weight: number): number {
-  return Math.ceil(weight * 100 - 1e-9) / 100;
+/** The least number of two decimals around `weight` that balances: rounding may move it by one either way. */
+function leastHundredths(weight: number, balances: (weight: number) => boolean): number {
+  const hundredths = Math.ceil(weight * 100);
+  const [least] = [hundredths - 1, hundredths, hundredths + 1].map((n) => n / 100).filter(balances);
+  return least ?? weight;
 }
