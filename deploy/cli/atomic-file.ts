@@ -14,7 +14,7 @@ export async function requireWritable(file: string): Promise<void> {
 }
 
 /** Writes a file that is complete or absent. @throws ConfigError where it cannot be written. */
-export async function writeFileAtomically(file: string, content: string): Promise<void> {
+export async function writeFileAtomically(file: string, content: string | Uint8Array): Promise<void> {
   const temporary = `${file}.${process.pid}.tmp`;
   try {
     await writeFile(temporary, content);
