@@ -64,6 +64,8 @@ function originOf(error: unknown): v1.FailureOrigin {
 /** Joins the run and trains until the coordinator says stop. Returns the exit code. */
 async function work(options: WorkerOptions, log: Logger): Promise<number> {
   configureThreads(options.threads);
+  // Loads TensorFlow: where that fails, nothing is open yet that would keep the process.
+  const fingerprint = readFingerprint(options.threads);
   const metrics = new WorkerMetrics();
   const monitoring =
     options.metricsListen === null
@@ -86,7 +88,7 @@ async function work(options: WorkerOptions, log: Logger): Promise<number> {
       runId,
       workerId,
       collectiveEndpoint: collective.endpoint,
-      fingerprint: readFingerprint(options.threads),
+      fingerprint,
     },
   });
   try {

@@ -55,6 +55,7 @@ export interface Child {
 
 /**
  * Starts a Node process with an IPC channel, which carries its `ready` message and is its lifeline (lifeline.ts).
+ * Throws a RunError where its log cannot be written.
  *
  * The child gets a session of its own: a Ctrl-C in the terminal reaches the whole foreground process group, and only
  * the parent may decide what it means (cancel the run, stop the children in order). A parent that is killed is
@@ -94,8 +95,12 @@ export function describeExit({ code, signal }: ProcessExit): string {
 }
 
 function openLog(file: string): number {
-  mkdirSync(dirname(file), { recursive: true });
-  return openSync(file, 'a');
+  try {
+    mkdirSync(dirname(file), { recursive: true });
+    return openSync(file, 'a');
+  } catch (error) {
+    throw new RunError(`cannot write the log ${file}: ${messageOf(error)}`);
+  }
 }
 
 function exitOf(process_: ChildProcess): Promise<ProcessExit> {

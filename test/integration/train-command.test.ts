@@ -123,6 +123,21 @@ describe('prospect train', { timeout: 5 * timeoutMs }, () => {
     assert.deepEqual(await readdir(out), ['notes.txt'], 'what was there before stays, and only that');
   });
 
+  test('held-out rows that cannot be judged are exit code 2 before anything is trained', async () => {
+    const row = { prompt_ids: [3, 4], completion_ids: [5], label: true };
+    await writeFile(join(directory, 'one-prompt.jsonl'), `${JSON.stringify(row)}\n`.repeat(2));
+    for (const [file, reason] of [
+      ['nowhere.jsonl', /cannot read .*nowhere\.jsonl/],
+      ['one-prompt.jsonl', /data\.eval has no two rows with different prompts/],
+    ] as const) {
+      const out = join(directory, 'bad-eval');
+      const { code, stderr } = await finish(start(runFile, '--set', `data.eval=${file}`, '--out', out));
+      assert.equal(code, 2);
+      assert.match(stderr, reason);
+      assert.ok(!existsSync(out));
+    }
+  });
+
   test('Ctrl-C is exit code 130, once all processes have ended', async (t) => {
     const { child, exited, below, stderr } = await startLongRun(t, 'interrupted');
     child.kill('SIGINT');

@@ -1,6 +1,7 @@
 import { ConfigError } from '../../../lib/errors.js';
 import type { Bytes } from './byte-source.js';
-import { parseJson, type RawRow } from './raw-row.js';
+import { Pieces } from './pieces.js';
+import { parseJson, rowTooLong, type RawRow } from './raw-row.js';
 
 /**
  * Reads the elements of a JSON array as a stream: only brackets and strings are told apart here; an element that is
@@ -46,9 +47,8 @@ async function* splitArray(
   const broken = (what: string) =>
     new ConfigError(`${file}: begins with "[" but is not a JSON array: ${what}`);
   const nesting = new Nesting();
-  let unfinished: Buffer[] = [];
-  let size = 0;
   let elements = 0;
+  const pieces = new Pieces(maxBytes, () => rowTooLong(`${file}[${elements}]`, maxBytes));
   let ended = false;
   for await (const chunk of bytes) {
     let start = 0;
@@ -57,24 +57,17 @@ async function* splitArray(
       if (end === -1) break;
       if (chunk[end] === CLOSE_BRACE) throw broken(`element ${elements} closes a brace too many`);
       ended = chunk[end] === CLOSE_BRACKET;
-      const element = Buffer.concat([...unfinished, chunk.subarray(start, end)]);
+      pieces.add(chunk.subarray(start, end));
+      const element = pieces.take();
       const isEmptyArray = ended && elements === 0;
       if (!isBlank(element)) yield element;
       else if (!isEmptyArray) throw broken(`element ${elements} is empty`);
       elements += 1;
-      unfinished = [];
-      size = 0;
       start = end + 1;
     }
     const rest = chunk.subarray(start);
-    if (ended) {
-      if (!isBlank(rest)) throw broken('something follows its end');
-      continue;
-    }
-    unfinished.push(rest);
-    size += rest.length;
-    if (size > maxBytes)
-      throw new ConfigError(`${file}[${elements}]: more than ${maxBytes} bytes in one row`);
+    if (!ended) pieces.add(rest);
+    else if (!isBlank(rest)) throw broken('something follows its end');
   }
   if (!ended) throw broken(`it ends within element ${elements}`);
 }

@@ -1,5 +1,6 @@
-import { ConfigError } from '../../../lib/errors.js';
 import type { Bytes } from './byte-source.js';
+import { Pieces } from './pieces.js';
+import { rowTooLong } from './raw-row.js';
 
 const NEWLINE = 0x0a;
 
@@ -12,21 +13,17 @@ export async function* readLines(
   bytes: Bytes,
   maxBytes: number,
 ): AsyncGenerator<Buffer, void, undefined> {
-  let unfinished: Buffer[] = [];
-  let size = 0;
   let line = 1;
+  const pieces = new Pieces(maxBytes, () => rowTooLong(`${file}:${line}`, maxBytes));
   for await (const chunk of bytes) {
     let start = 0;
     for (let end = chunk.indexOf(NEWLINE); end !== -1; end = chunk.indexOf(NEWLINE, start)) {
-      yield Buffer.concat([...unfinished, chunk.subarray(start, end)]);
+      pieces.add(chunk.subarray(start, end));
+      yield pieces.take();
       line += 1;
-      unfinished = [];
-      size = 0;
       start = end + 1;
     }
-    unfinished.push(chunk.subarray(start));
-    size += chunk.length - start;
-    if (size > maxBytes) throw new ConfigError(`${file}:${line}: more than ${maxBytes} bytes in one row`);
+    pieces.add(chunk.subarray(start));
   }
-  yield Buffer.concat(unfinished);
+  yield pieces.take();
 }

@@ -5,6 +5,7 @@ import {
   parquetSchema,
   type AsyncBuffer,
   type FileMetaData,
+  type RowGroup,
 } from 'hyparquet';
 import { compressors } from 'hyparquet-compressors';
 import type { Columns } from '../columns.js';
@@ -20,8 +21,8 @@ export interface DecodeLimits {
 const MAX_ROWS = { slice: 2 ** 16, group: 2 ** 21 };
 
 /**
- * Decodes a Parquet file, some rows at a time: slices of row groups, or whole ones where there are lists or structs
- * without an index of their pages.
+ * Decodes a Parquet file, some rows at a time: slices of row groups, as flat columns can be skipped through by pages; or
+ * whole ones, where there are lists or structs without the index of pages that some writers put at the end.
  * @throws Error for a file that is not sound, or too large to decode
  */
 export async function* decodeParquet(
@@ -43,15 +44,12 @@ interface Slice {
 }
 
 function* planSlices(metadata: FileMetaData, limits: DecodeLimits): Generator<Slice, void, undefined> {
-  const inParts = canReadInParts(metadata);
+  const flat = parquetSchema(metadata).children.every(({ children }) => children.length === 0);
   let groupStart = 0;
-  for (const { num_rows: numRows, total_byte_size: totalBytes } of metadata.row_groups) {
-    const rows = Number(numRows);
-    const bytes = Number(totalBytes);
-    if (!inParts && (bytes > limits.maxGroupBytes || rows > MAX_ROWS.group)) throw groupTooLarge(limits);
-    const fitting = Math.floor((rows * limits.sliceBytes) / Math.max(bytes, 1));
-    const sliceRows = inParts ? Math.max(1, Math.min(fitting, MAX_ROWS.slice)) : rows;
-    const groupEnd = groupStart + rows;
+  for (const group of metadata.row_groups) {
+    const groupEnd = groupStart + Number(group.num_rows);
+    const sliceRows =
+      flat || isIndexed(group, limits) ? rowsInSlice(group, limits) : rowsInGroup(group, limits);
     for (let start = groupStart; start < groupEnd; start += sliceRows) {
       yield { start, end: Math.min(start + sliceRows, groupEnd) };
     }
@@ -59,11 +57,21 @@ function* planSlices(metadata: FileMetaData, limits: DecodeLimits): Generator<Sl
   }
 }
 
-/** Flat columns can be skipped through by pages; others need the index that some writers put at the end. */
-function canReadInParts(metadata: FileMetaData): boolean {
-  const flat = parquetSchema(metadata).children.every(({ children }) => children.length === 0);
-  const columns = metadata.row_groups.flatMap((group) => group.columns);
-  return flat || columns.every((column) => column.offset_index_offset !== undefined);
+/** Whether the pages of all columns can be found one by one, but for columns that are small anyway. */
+function isIndexed({ columns }: RowGroup, { sliceBytes }: DecodeLimits): boolean {
+  const others = columns.filter((column) => column.offset_index_offset === undefined);
+  const bytes = others.map(({ meta_data: column }) => Number(column?.total_uncompressed_size ?? Infinity));
+  return bytes.reduce((sum, size) => sum + size, 0) <= sliceBytes;
+}
+
+function rowsInSlice({ num_rows: rows, total_byte_size: bytes }: RowGroup, limits: DecodeLimits): number {
+  const fitting = Math.floor((Number(rows) * limits.sliceBytes) / Math.max(Number(bytes), 1));
+  return Math.max(1, Math.min(fitting, MAX_ROWS.slice));
+}
+
+function rowsInGroup({ num_rows: rows, total_byte_size: bytes }: RowGroup, limits: DecodeLimits): number {
+  if (bytes > limits.maxGroupBytes || rows > MAX_ROWS.group) throw groupTooLarge(limits);
+  return Math.max(1, Number(rows));
 }
 
 async function readSlice(

@@ -10,7 +10,7 @@ export interface ParquetLimits extends DecodeLimits {
   readonly timeoutMs: number;
 }
 
-const LIMITS: ParquetLimits = { sliceBytes: 2 ** 26, maxGroupBytes: 2 ** 30, timeoutMs: 120_000 };
+const LIMITS: ParquetLimits = { sliceBytes: 2 ** 25, maxGroupBytes: 2 ** 29, timeoutMs: 120_000 };
 
 /**
  * Reads a Parquet file. It is decoded in a thread of its own: some damaged files make the decoder loop for ever, or

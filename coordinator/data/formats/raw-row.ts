@@ -1,3 +1,4 @@
+import { ConfigError } from '../../../lib/errors.js';
 import { BadRow } from '../bad-row.js';
 
 /** A row as it stands in the file. */
@@ -12,6 +13,10 @@ export interface RawRow {
 
 /** Bounds the memory that a file without row ends can claim. JSON text of this size still fits a JavaScript string. */
 export const MAX_ROW_BYTES = 2 ** 27;
+
+export function rowTooLong(where: string, maxBytes: number): ConfigError {
+  return new ConfigError(`${where}: more than ${maxBytes} bytes in one row`);
+}
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 

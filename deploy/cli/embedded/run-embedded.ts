@@ -2,9 +2,10 @@ import { credentials } from '@grpc/grpc-js';
 import { existsSync, statSync } from 'node:fs';
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { ConfigError, messageOf, RunError } from '../../../lib/errors.js';
-import { describeExit, spawnChild, type Child } from '../../../lib/process/child.js';
+import { describeExit, spawnChild, type Child, type ProcessExit } from '../../../lib/process/child.js';
 import { logFileOf } from '../../../coordinator/runs/output-directory.js';
 import { connect } from '../../../proto/calls.js';
 import { Interrupted } from '../exit.js';
@@ -24,6 +25,9 @@ export interface EmbeddedRun {
 
 /** Longest time that the coordinator has to stop its workers and close its journal before it is killed. */
 const stopGraceMs = 30_000;
+
+/** From a connection that broke off until the process at its other end is counted as one that lives. */
+const lastWordsMs = 2_000;
 
 /**
  * Trains on this machine: starts a coordinator, which starts the workers, gives it the run and follows it to its end.
@@ -71,12 +75,18 @@ async function untilEnded(
   try {
     await submitAndFollow(coordinator, run, display, interrupted);
   } catch (error) {
-    const exit = await coordinator.stop({ graceMs: stopGraceMs });
     // Where it ended by itself, that is the news, and not the call that broke off.
-    if (!(error instanceof CoordinatorLost) || exit.code === 0) throw error;
+    const exit = error instanceof CoordinatorLost ? await exitWithin(lastWordsMs, coordinator) : null;
+    if (exit === null) throw error;
     throw new RunError(`the coordinator ${describeExit(exit)}; see ${coordinatorLog(run.outputDir)}`);
+  } finally {
+    await coordinator.stop({ graceMs: stopGraceMs });
   }
-  await coordinator.stop({ graceMs: stopGraceMs });
+}
+
+/** How the process ended; null where it goes on for longer than this. */
+function exitWithin(timeoutMs: number, { exited }: Child): Promise<ProcessExit | null> {
+  return Promise.race([exited, delay(timeoutMs, null, { ref: false })]);
 }
 
 function spawnCoordinator(outputDir: string): Child {

@@ -65,21 +65,11 @@ export async function evaluate(
 async function judgeFeedback(
   examples: readonly Example[],
   models: EvaluatedModels,
-  { beta, globalBatchSize, maxLength }: StageSettings & { readonly beta: number },
+  { beta, ...stage }: StageSettings & { readonly beta: number },
   scorer: Scorer,
 ): Promise<{ before: FeedbackStatistics; after: FeedbackStatistics }> {
   const own = examples.map(joinSequence);
-  const mismatched = pairMismatched(examples, globalBatchSize).flatMap((donor, index) => {
-    if (donor === null) return [];
-    const { promptIds } = examples[index]!;
-    const completionIds = mismatchedCompletion(examples[index]!, examples[donor]!, maxLength);
-    return [joinSequence({ promptIds, completionIds })];
-  });
-  if (mismatched.length === 0) {
-    throw new ConfigError(
-      'data.eval has no two rows with different prompts, so there is no z0 to judge them by',
-    );
-  }
+  const mismatched = mismatchedPairs(examples, stage);
   const scores = new Map<string, { own: Float64Array; mismatched: Float64Array }>();
   // Two of the three are often one model: it is scored once.
   for (const model of new Set(Object.values(models) as string[])) {
@@ -97,6 +87,26 @@ async function judgeFeedback(
     return feedbackStatistics(rows, pairs, beta);
   };
   return { before: judge(models.before), after: judge(models.after) };
+}
+
+/**
+ * The prompts with completions of other rows that z0 is estimated from.
+ * @throws ConfigError where no two rows make one.
+ */
+export function mismatchedPairs(
+  examples: readonly Example[],
+  { globalBatchSize, maxLength }: Omit<StageSettings, 'objective'>,
+): Sequence[] {
+  const mismatched = pairMismatched(examples, globalBatchSize).flatMap((donor, index) => {
+    if (donor === null) return [];
+    const { promptIds } = examples[index]!;
+    const completionIds = mismatchedCompletion(examples[index]!, examples[donor]!, maxLength);
+    return [joinSequence({ promptIds, completionIds })];
+  });
+  if (mismatched.length > 0) return mismatched;
+  throw new ConfigError(
+    'data.eval has no two rows with different prompts, so there is no z0 to judge them by',
+  );
 }
 
 function judged({ desirable, completionIds }: Example, policyLogp: number, referenceLogp: number) {

@@ -40,7 +40,10 @@ function answer(request: RequestMessage): AnswerMessage {
 function compute(request: RequestMessage): Float64Array | Int32Array[] | null {
   switch (request.kind) {
     case 'score':
-      return scoreSequences(openForInference(request.modelDir, threads), request.sequences, { batchSize });
+      return requireFinite(
+        scoreSequences(openForInference(request.modelDir, threads), request.sequences, { batchSize }),
+        request.modelDir,
+      );
     case 'generate':
       return generate(openForInference(request.modelDir, threads), request.prompts, request.options);
     case 'merge':
@@ -48,4 +51,11 @@ function compute(request: RequestMessage): Float64Array | Int32Array[] | null {
       mergeAdapter(request.modelDir, request.adapterDir, request.targetDir);
       return null;
   }
+}
+
+function requireFinite(logps: Float64Array, modelDir: string): Float64Array {
+  if (logps.every(Number.isFinite)) return logps;
+  throw new ConfigError(
+    `${modelDir}: gives log-probs that are not finite; its weights hold NaN or infinity, or overflow`,
+  );
 }

@@ -17,7 +17,8 @@ export interface Output {
   readonly columns: () => number;
 }
 
-const columnsWithoutTerminal = 80;
+/** Where there is no terminal, or one that does not know its width. */
+const unknownColumns = 80;
 
 /**
  * Standard output and error. A reader that has gone away (`| head`) is no error: what it does not read is not missed.
@@ -42,6 +43,6 @@ function outputOf(stream: NodeJS.WriteStream, env: NodeJS.ProcessEnv): Output {
     write,
     line: (text) => write(`${text}\n`),
     interactive,
-    columns: () => (stream.isTTY ? stream.columns : columnsWithoutTerminal),
+    columns: () => (stream.isTTY && stream.columns > 0 ? stream.columns : unknownColumns),
   };
 }
