@@ -1,9 +1,9 @@
+import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { ConfigError, ExitCode, messageOf, UserError } from '../lib/errors.js';
 import { createLogger } from '../lib/log.js';
-import { announceReady, exitWithParent } from '../lib/process/lifeline.js';
+import { announceFailure, announceReady, exitWithParent } from '../lib/process/lifeline.js';
 import { ProcessLauncher } from './launch/process-launcher.js';
-import { parseAddress } from './listen.js';
 import { startCoordinator, type Coordinator } from './server.js';
 
 const log = createLogger('coordinator');
@@ -57,15 +57,15 @@ function readOptions() {
     if (value === undefined) throw new ConfigError(`--${name} is missing`);
     return value;
   };
+  const stateDir = resolve(required('state-dir'));
   const workerEntry = required('worker-entry');
   const referenceEntry = required('reference-entry');
-  const metricsListen = values['metrics-listen'];
   return {
-    stateDir: required('state-dir'),
-    listen: parseAddress(values.listen, '--listen'),
-    metricsListen: metricsListen === undefined ? null : parseAddress(metricsListen, '--metrics-listen'),
+    stateDir,
+    listen: values.listen,
+    metricsListen: values['metrics-listen'] ?? null,
     makeLauncher: (coordinatorAddress: string) =>
-      new ProcessLauncher({ workerEntry, referenceEntry, coordinatorAddress }),
+      new ProcessLauncher({ workerEntry, referenceEntry, coordinatorAddress, stateDir }),
   };
 }
 
@@ -86,8 +86,11 @@ function stopOnSignals(coordinator: Coordinator): void {
   });
 }
 
-main().catch((error: unknown) => {
-  if (error instanceof UserError) log.fatal(messageOf(error));
+try {
+  await main();
+} catch (error) {
+  if (error instanceof UserError) log.fatal(error.message);
   else log.fatal({ err: error }, 'defect');
+  await announceFailure(error);
   process.exit(error instanceof ConfigError ? ExitCode.badInput : ExitCode.failed);
-});
+}

@@ -1,20 +1,19 @@
 import { Server, ServerCredentials } from '@grpc/grpc-js';
 import { HealthImplementation } from 'grpc-health-check';
-import { messageOf, RunError } from '../lib/errors.js';
+import { ConfigError } from '../lib/errors.js';
 import type { Logger } from '../lib/log.js';
+import { MonitoringServer, parseListen } from '../lib/monitoring-server.js';
 import { channelOptions, serve } from '../proto/calls.js';
 import { clusterService, runService } from '../proto/services.js';
 import { clusterHandlers, type OpenGroups } from './cluster/cluster-service.js';
 import { defaultClusterSettings, type ClusterSettings } from './cluster/settings.js';
 import { Journal } from './journal/journal.js';
 import type { Launcher } from './launch/launcher.js';
-import { formatAddress, type ListenAddress } from './listen.js';
 import { executeRun } from './runs/execute.js';
 import { RunQueue } from './runs/run-queue.js';
 import type { RunState } from './runs/state.js';
 import { runHandlers } from './service/run-service.js';
 import { toStatus } from './service/status.js';
-import { serveHttp, type HttpEndpoint } from './telemetry/http.js';
 import { Telemetry } from './telemetry/telemetry.js';
 
 /** What watchers have to read their last events when the coordinator stops. */
@@ -22,10 +21,10 @@ const LAST_WORDS_MS = 1_000;
 
 export interface CoordinatorOptions {
   readonly stateDir: string;
-  /** Where the gRPC services listen. */
-  readonly listen: ListenAddress;
-  /** Where metrics and health are served over HTTP; null for nowhere. */
-  readonly metricsListen: ListenAddress | null;
+  /** Where the gRPC services listen, `host:port`; port 0 for any free one. */
+  readonly listen: string;
+  /** Where metrics and health are served over HTTP, `host:port`; null for nowhere. */
+  readonly metricsListen: string | null;
   /** Makes the launcher, which tells workers the coordinator's address. */
   readonly makeLauncher: (coordinatorAddress: string) => Launcher;
   readonly cluster?: Partial<ClusterSettings>;
@@ -42,7 +41,7 @@ export interface Coordinator {
   stop(reason: string): Promise<void>;
 }
 
-/** Starts a coordinator in this process. Rejects with a RunError where its state or addresses are taken. */
+/** Starts a coordinator in this process. Rejects with a UserError where its state or addresses are taken. */
 export async function startCoordinator(options: CoordinatorOptions): Promise<Coordinator> {
   const { log, onFatal } = options;
   const journal = Journal.open(options.stateDir);
@@ -74,11 +73,11 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   const health = new HealthImplementation({ '': 'SERVING' });
   health.addToServer(server);
 
-  let http: HttpEndpoint | undefined;
+  let monitoring: MonitoringServer | undefined;
   let ready = false;
   const release = async () => {
     await shutDown(server);
-    await http?.close();
+    await monitoring?.close();
     await launcher?.close();
     journal.close();
   };
@@ -86,7 +85,10 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     const address = await bind(server, options.listen);
     launcher = options.makeLauncher(address);
     if (options.metricsListen !== null) {
-      http = await serveHttp(options.metricsListen, telemetry.registry, () => ready);
+      monitoring = await MonitoringServer.start(options.metricsListen, {
+        metrics: () => telemetry.registry.metrics(),
+        ready: () => ready,
+      });
     }
     ready = true;
     queue.wake();
@@ -98,19 +100,19 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
       await release();
     };
     const stop = (reason: string) => (stopped ??= stopOnce(reason));
-    return { address, metricsAddress: http?.address ?? null, stop };
+    return { address, metricsAddress: monitoring?.address ?? null, stop };
   } catch (error) {
     await release();
     throw error;
   }
 }
 
-function bind(server: Server, { host, port }: ListenAddress): Promise<string> {
+function bind(server: Server, listen: string): Promise<string> {
+  const { host, port } = parseListen(listen);
   return new Promise((resolve, reject) => {
-    const wanted = formatAddress({ host, port });
-    server.bindAsync(wanted, ServerCredentials.createInsecure(), (error, boundPort) => {
-      if (error === null) resolve(formatAddress({ host, port: boundPort }));
-      else reject(new RunError(`cannot listen on ${wanted}: ${messageOf(error)}`));
+    server.bindAsync(`${host}:${port}`, ServerCredentials.createInsecure(), (error, boundPort) => {
+      if (error === null) resolve(`${host}:${boundPort}`);
+      else reject(new ConfigError(`cannot listen on ${listen}: ${error.message}`));
     });
   });
 }

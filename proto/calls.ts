@@ -4,12 +4,10 @@ import {
   type ChannelOptions,
   type ClientDuplexStream,
   type ClientReadableStream,
-  Metadata,
   type Server,
   type ServerDuplexStream,
   type ServerUnaryCall,
   type ServerWritableStream,
-  type ServiceError,
   type ServiceDefinition,
   type UntypedHandleCall,
   type UntypedServiceImplementation,
@@ -27,9 +25,19 @@ const messageLimits: ChannelOptions = {
   'grpc.max_send_message_length': MAX_MESSAGE_BYTES,
 };
 
+/**
+ * A peer that is stopped or whose machine is gone closes nothing: without pings, a call to it would wait for ever. The
+ * time is long, as a slow or swapping machine is not a dead one.
+ */
+const keepAlive: ChannelOptions = {
+  'grpc.keepalive_time_ms': 30_000,
+  'grpc.keepalive_timeout_ms': 60_000,
+};
+
 /** Options that every server and every channel of Prospect is made with. */
 export const channelOptions: ChannelOptions = {
   ...messageLimits,
+  ...keepAlive,
   // Two runs on one machine must not share a connection: each channel keeps its own.
   'grpc.use_local_subchannel_pool': 1,
 };
@@ -39,38 +47,18 @@ export function connect(address: string, credentials: ChannelCredentials): Clien
   return new Client(address, credentials, channelOptions);
 }
 
-export interface CallOptions {
-  readonly deadlineMs?: number;
-  readonly signal?: AbortSignal;
-}
-
 /** Calls a unary method; rejects with grpc-js's ServiceError. */
 export function callUnary<RequestIn, RequestOut, ResponseIn, ResponseOut>(
   client: Client,
   method: Rpc<'unary', RequestIn, RequestOut, ResponseIn, ResponseOut>,
   request: RequestIn,
-  { deadlineMs, signal }: CallOptions = {},
 ): Promise<ResponseOut> {
   return new Promise((resolve, reject) => {
-    const options = deadlineMs === undefined ? {} : { deadline: Date.now() + deadlineMs };
     const { path, requestSerialize, responseDeserialize } = method;
-    const done = (error: ServiceError | null, response?: ResponseOut) => {
-      signal?.removeEventListener('abort', cancel);
+    client.makeUnaryRequest(path, requestSerialize, responseDeserialize, request, (error, response) => {
       if (error !== null) reject(error);
-      else resolve(response as ResponseOut);
-    };
-    const call = client.makeUnaryRequest(
-      path,
-      requestSerialize,
-      responseDeserialize,
-      request,
-      new Metadata(),
-      options,
-      done,
-    );
-    const cancel = () => call.cancel();
-    if (signal?.aborted === true) cancel();
-    else signal?.addEventListener('abort', cancel, { once: true });
+      else resolve(response!);
+    });
   });
 }
 

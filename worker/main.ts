@@ -5,7 +5,7 @@ import { MonitoringServer } from '../lib/monitoring-server.js';
 import { exitWithParent } from '../lib/process/lifeline.js';
 import { v1 } from '../proto/services.js';
 import { Collective } from './collective/collective.js';
-import { PeerLostError } from './collective/peer-lost-error.js';
+import { PeerLostError } from './peer-lost-error.js';
 import { EngineThread } from './compute/engine-thread.js';
 import type { OpenPolicy, PolicyEngine } from './compute/policy-engine.js';
 import { WorkerMetrics } from './metrics.js';
@@ -64,6 +64,8 @@ function originOf(error: unknown): v1.FailureOrigin {
 /** Joins the run and trains until the coordinator says stop. Returns the exit code. */
 async function work(options: WorkerOptions, log: Logger): Promise<number> {
   configureThreads(options.threads);
+  // Loads TensorFlow: where that fails, nothing is open yet that would keep the process.
+  const fingerprint = readFingerprint(options.threads);
   const metrics = new WorkerMetrics();
   const monitoring =
     options.metricsListen === null
@@ -86,7 +88,7 @@ async function work(options: WorkerOptions, log: Logger): Promise<number> {
       runId,
       workerId,
       collectiveEndpoint: collective.endpoint,
-      fingerprint: readFingerprint(options.threads),
+      fingerprint,
     },
   });
   try {

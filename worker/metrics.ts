@@ -1,6 +1,6 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { StepOutcome } from './trainer/step.js';
-import type { StepTask } from './trainer/work.js';
+import { ownSequences, type StepTask } from './trainer/work.js';
 
 const SECONDS_BUCKETS = [0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 180];
 
@@ -37,7 +37,7 @@ export class WorkerMetrics {
   observeStep(task: StepTask, outcome: StepOutcome): void {
     for (const [phase, ms] of Object.entries(outcome.times)) this.phaseSeconds.observe({ phase }, ms / 1000);
     this.steps.inc();
-    for (const leaf of task.leaves) for (const { own } of leaf) this.tokens.inc(own.ids.length);
+    for (const { ids } of task.leaves.flatMap(ownSequences)) this.tokens.inc(ids.length);
     this.gradientNorm.set(outcome.gradientNorm);
   }
 

@@ -1,15 +1,17 @@
 import type { Answer } from './row.js';
 import type { TextTokenizer } from './tokenizer.js';
 
-/** Conditional SFT's marks of a desirable and an undesirable completion, as HALOs writes them (config/loss/csft.yaml). */
-export const CONTROL_TOKENS = { desirable: '<|good|>', undesirable: '<|bad|>' } as const;
+/** Conditional SFT's marks of a desirable and an undesirable completion. */
+export interface ControlTokens {
+  readonly desirable: string;
+  readonly undesirable: string;
+}
 
 /**
  * The answer with its control token as the beginning of the completion. It is text: a tokenizer that does not know it
  * as one token writes it as several, and no embedding is added.
  */
-export function withControlToken(answer: Answer, desirable: boolean, tokenizer: TextTokenizer): Answer {
-  const token = desirable ? CONTROL_TOKENS.desirable : CONTROL_TOKENS.undesirable;
+export function withControlToken(answer: Answer, token: string, tokenizer: TextTokenizer): Answer {
   switch (answer.kind) {
     case 'text':
       return { ...answer, completion: token + answer.completion };

@@ -1,4 +1,3 @@
-import type { Method } from '../../lib/config/types.js';
 import { ConfigError } from '../../lib/errors.js';
 import { encodeAnswer, encodePair, type EncodedAnswer } from './encode-row.js';
 import type { Example, PairedExample } from './example.js';
@@ -6,7 +5,7 @@ import { mapRows } from './formats/map-rows.js';
 import type { RawRow } from './formats/raw-row.js';
 import { fitCompletion, fitPrompt, type LengthLimits } from './length-rule.js';
 import { parseRow } from './parse-row.js';
-import { answersFor, requirePair, rowUseOf, type RowUse } from './row-use.js';
+import { answersFor, requirePair, type RowUse } from './row-use.js';
 import type { JudgedRow } from './row.js';
 import type { TextTokenizer } from './tokenizer.js';
 
@@ -15,8 +14,10 @@ export interface LoadPairsOptions extends LengthLimits {
   readonly skipBadRows: boolean;
 }
 
-/** What the rows are used for, or the method that has that use for them (null: to score them). */
-export type LoadOptions = LoadPairsOptions & ({ readonly rows: RowUse } | { readonly method: Method | null });
+export interface LoadOptions extends LoadPairsOptions {
+  /** What the rows are used for. */
+  readonly rows: RowUse;
+}
 
 /** What became of a file's rows: `rows` = `used` + all of `skipped` + `leftOut`. */
 export interface DataReport {
@@ -49,9 +50,8 @@ export async function loadExamples(
   tokenizer: TextTokenizer,
   options: LoadOptions,
 ): Promise<Loaded<Example>> {
-  const use = 'rows' in options ? options.rows : rowUseOf(options.method);
   return load(file, options.skipBadRows, (raw, report) => {
-    const answers = answersFor(use, parseRow(raw.parse()), tokenizer);
+    const answers = answersFor(options.rows, parseRow(raw.parse()), tokenizer);
     const encoded = answers.map((judged) => ({ ...judged, ...encodeAnswer(judged.answer, tokenizer) }));
     return encoded.map((one) => toExample(raw, one, options, report));
   });

@@ -1,5 +1,6 @@
-import type { Method } from '../../lib/config/types.js';
-import { withControlToken } from './control-token.js';
+import type { MethodConfig } from '../../lib/methods/config.js';
+import { needsOf } from '../../lib/methods/needs.js';
+import { withControlToken, type ControlTokens } from './control-token.js';
 import { BadRow } from './bad-row.js';
 import { unpair, type JudgedRow, type PairRow, type Row } from './row.js';
 import type { TextTokenizer } from './tokenizer.js';
@@ -12,24 +13,33 @@ export type RowUse =
   | 'scored'
   /** Imitation: answers that are not undesirable, and the chosen ones of pairs. */
   | 'desirable'
-  /** Imitation of both classes, told apart by a control token: answers with a label, and both of a pair. */
-  | 'conditioned'
   /** Every row is an answer, whatever its label. */
-  | 'any';
+  | 'any'
+  /** Imitation of both classes, told apart by a control token: answers with a label, and both of a pair. */
+  | { readonly control: ControlTokens };
 
-/** null for scoring. */
-export function rowUseOf(method: Method | null): RowUse {
-  if (method === null) return 'any';
-  return ROW_USES[method];
+/** The use that a method which looks at completions one by one has for rows. */
+export function rowUseOf(config: MethodConfig): RowUse {
+  if (config.method === 'csft') {
+    return { control: { desirable: config.desirableControl, undesirable: config.undesirableControl } };
+  }
+  const { labels, scores } = needsOf(config);
+  if (scores) return 'scored';
+  return labels ? 'labelled' : 'desirable';
 }
-
-const ROW_USES: Record<Method, RowUse> = { kto: 'labelled', sft: 'desirable' };
 
 /**
  * The answers that a row is used as; none for a sound row that there is no use for.
  * @throws BadRow for a row that is of another kind than this use takes. It says how to convert the file.
  */
 export function answersFor(use: RowUse, row: Row, tokenizer: TextTokenizer): readonly JudgedRow[] {
+  if (typeof use === 'object') {
+    const answers = row.kind === 'pair' ? unpair(row) : [withLabel(row)];
+    return answers.map((judged) => {
+      const token = judged.label === true ? use.control.desirable : use.control.undesirable;
+      return { ...judged, answer: withControlToken(judged.answer, token, tokenizer) };
+    });
+  }
   switch (use) {
     case 'labelled':
       return [withLabel(alone(row))];
@@ -38,13 +48,6 @@ export function answersFor(use: RowUse, row: Row, tokenizer: TextTokenizer): rea
     case 'desirable':
       if (row.kind === 'pair') return [unpair(row)[0]];
       return row.label === false ? [] : [row];
-    case 'conditioned': {
-      const answers = row.kind === 'pair' ? unpair(row) : [withLabel(row)];
-      return answers.map((judged) => ({
-        ...judged,
-        answer: withControlToken(judged.answer, judged.label === true, tokenizer),
-      }));
-    }
     case 'any':
       return [alone(row)];
   }

@@ -17,31 +17,50 @@ export function openDatabase(file: string): Database.Database {
   }
 }
 
-function migrate(database: Database.Database, file: string): void {
-  database
-    .transaction(() => {
-      const { user_version: version } = database.prepare('PRAGMA user_version').get() as {
-        user_version: number;
-      };
-      if (version === SCHEMA_VERSION) return;
-      if (version !== 0) {
-        throw new RunError(
-          `${file} has journal version ${version}, but this coordinator writes version ${SCHEMA_VERSION}: ` +
-            'use another state directory, or the coordinator that made this one',
-        );
-      }
-      database.exec(schema);
-      database.exec(`PRAGMA user_version = ${SCHEMA_VERSION}`);
-    })
-    .immediate();
+/**
+ * Runs `body` as one transaction, which is on the disk when it returns. Throws a RunError where the disk refuses it;
+ * nothing has changed then.
+ */
+export function transact<Result>(database: Database.Database, file: string, body: () => Result): Result {
+  try {
+    database.exec('BEGIN IMMEDIATE');
+    const result = body();
+    database.exec('COMMIT');
+    return result;
+  } catch (error) {
+    // Where the disk is full, SQLite has rolled back by itself. (libsql's own `transaction` then fails to do it again.)
+    if (database.inTransaction) database.exec('ROLLBACK');
+    throw asUserError(error, file);
+  }
 }
 
-function asUserError(error: unknown, file: string): unknown {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+function migrate(database: Database.Database, file: string): void {
+  transact(database, file, () => {
+    const { user_version: version } = database.prepare('PRAGMA user_version').get() as {
+      user_version: number;
+    };
+    if (version === SCHEMA_VERSION) return;
+    if (version !== 0) {
+      throw new RunError(
+        `${file} has journal version ${version}, but this coordinator writes version ${SCHEMA_VERSION}: ` +
+          'use another state directory, or the coordinator that made this one',
+      );
+    }
+    database.exec(schema);
+    database.exec(`PRAGMA user_version = ${SCHEMA_VERSION}`);
+  });
+}
+
+/** What the user can do something about is a RunError that names the file; anything else stays as it is. */
+export function asUserError(error: unknown, file: string): unknown {
+  const code = error instanceof Database.SqliteError ? error.code : '';
   if (code === 'SQLITE_NOTADB' || code === 'SQLITE_CORRUPT') {
     return new RunError(
       `${file} is not a journal or is damaged (${messageOf(error)}): use another state directory`,
     );
+  }
+  if (code === 'SQLITE_FULL' || code.startsWith('SQLITE_IOERR')) {
+    return new RunError(`${file} cannot be written (${messageOf(error)}): see that its disk has free space`);
   }
   return error;
 }

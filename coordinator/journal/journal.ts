@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type Database from 'libsql';
 import { v1 } from '../../proto/services.js';
 import { hasEnded, mayBecome, type RunState } from '../runs/state.js';
-import { openDatabase } from './database.js';
+import { openDatabase, transact } from './database.js';
 import { runMessage } from './messages.js';
 import { StateLock } from './state-lock.js';
 import {
@@ -34,11 +34,13 @@ export type RunEvent = Pick<
  */
 export class Journal {
   readonly #lock: StateLock;
+  readonly #file: string;
   readonly #database: Database.Database;
   readonly #listeners = new Map<string, Set<() => void>>();
 
-  private constructor(lock: StateLock, database: Database.Database) {
+  private constructor(lock: StateLock, file: string, database: Database.Database) {
     this.#lock = lock;
+    this.#file = file;
     this.#database = database;
   }
 
@@ -46,8 +48,9 @@ export class Journal {
   static open(stateDir: string): Journal {
     mkdirSync(stateDir, { recursive: true });
     const lock = new StateLock(stateDir);
+    const file = join(stateDir, 'journal.sqlite');
     try {
-      return new Journal(lock, openDatabase(join(stateDir, 'journal.sqlite')));
+      return new Journal(lock, file, openDatabase(file));
     } catch (error) {
       lock.release();
       throw error;
@@ -96,9 +99,11 @@ export class Journal {
   }
 
   setTotalSteps(id: string, totalSteps: number): void {
-    this.#database
-      .prepare('UPDATE runs SET total_steps = ?, updated_at_ms = ? WHERE id = ?')
-      .run(totalSteps, Date.now(), id);
+    this.#transact(() =>
+      this.#database
+        .prepare('UPDATE runs SET total_steps = ?, updated_at_ms = ? WHERE id = ?')
+        .run(totalSteps, Date.now(), id),
+    );
   }
 
   addEvent(id: string, event: RunEvent): void {
@@ -106,9 +111,11 @@ export class Journal {
   }
 
   addMembership(id: string, generation: number, members: readonly MemberRecord[]): void {
-    this.#database
-      .prepare('INSERT INTO memberships (run_id, generation, members_json) VALUES (?, ?, ?)')
-      .run(id, generation, JSON.stringify(members));
+    this.#transact(() =>
+      this.#database
+        .prepare('INSERT INTO memberships (run_id, generation, members_json) VALUES (?, ?, ?)')
+        .run(id, generation, JSON.stringify(members)),
+    );
   }
 
   memberships(id: string): { generation: number; members: MemberRecord[] }[] {
@@ -128,10 +135,10 @@ export class Journal {
         .prepare('INSERT INTO steps (run_id, stage, step, generation, metrics_json) VALUES (?, ?, ?, ?, ?)')
         .run(id, stage, step, generation, metricsJson);
       const insertAnswer = this.#database.prepare(
-        'INSERT INTO reference_answers (run_id, stage, example, logp, mismatched_logp) VALUES (?, ?, ?, ?, ?)',
+        'INSERT INTO reference_answers (run_id, stage, example, message) VALUES (?, ?, ?, ?)',
       );
-      for (const [example, { logp, mismatchedLogp }] of answers) {
-        insertAnswer.run(id, stage, example, logp, mismatchedLogp);
+      for (const [example, answer] of answers) {
+        insertAnswer.run(id, stage, example, v1.ReferenceAnswer.encode(answer).finish());
       }
       this.#database
         .prepare('UPDATE runs SET committed_steps = committed_steps + 1, updated_at_ms = ? WHERE id = ?')
@@ -152,12 +159,11 @@ export class Journal {
 
   referenceAnswers(id: string, stage: number): Map<number, ReferenceAnswer> {
     const rows = this.#database
-      .prepare(
-        `SELECT example, logp, mismatched_logp AS mismatchedLogp FROM reference_answers
-         WHERE run_id = ? AND stage = ?`,
-      )
-      .all(id, stage) as (ReferenceAnswer & { example: number })[];
-    return new Map(rows.map(({ example, logp, mismatchedLogp }) => [example, { logp, mismatchedLogp }]));
+      .prepare('SELECT example, message FROM reference_answers WHERE run_id = ? AND stage = ?')
+      .all(id, stage) as { example: number; message: ArrayBuffer }[];
+    return new Map(
+      rows.map(({ example, message }) => [example, v1.ReferenceAnswer.decode(new Uint8Array(message))]),
+    );
   }
 
   /** The next events with a sequence number above `after`, at most `limit`. */
@@ -194,8 +200,12 @@ export class Journal {
     return run;
   }
 
+  #transact<Result>(body: () => Result): Result {
+    return transact(this.#database, this.#file, body);
+  }
+
   #change<Result>(id: string, body: () => Result): Result {
-    const result = this.#database.transaction(body).immediate();
+    const result = this.#transact(body);
     for (const listener of [...(this.#listeners.get(id) ?? [])]) listener();
     return result;
   }

@@ -1,3 +1,4 @@
+import type { v1 } from '../../proto/services.js';
 import type { RunState } from '../runs/state.js';
 
 export type FailureKind = 'config' | 'runtime';
@@ -21,12 +22,8 @@ export interface RunRecord {
 
 export type NewRun = Pick<RunRecord, 'id' | 'runYaml' | 'outputDir' | 'skipBadRows'>;
 
-/** The reference's log-probs of one example, in nats. */
-export interface ReferenceAnswer {
-  readonly logp: number;
-  /** Of the mismatched pair; null where the example has none. */
-  readonly mismatchedLogp: number | null;
-}
+/** The reference's log-probs of one example, as they travel. */
+export type ReferenceAnswer = v1.ReferenceAnswer.$Properties;
 
 export interface CommittedStep {
   readonly stage: number;

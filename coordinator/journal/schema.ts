@@ -1,5 +1,5 @@
 /** Version of the tables below, kept in the file's `user_version`; 0 is a new file. */
-export const SCHEMA_VERSION = 1;
+export const SCHEMA_VERSION = 2;
 
 export const schema = `
   CREATE TABLE runs (
@@ -34,13 +34,13 @@ export const schema = `
     PRIMARY KEY (run_id, stage, step)
   ) STRICT, WITHOUT ROWID;
 
-  -- The reference's answers, by example of the stage's data, as computed in the example's leaf of epoch 0.
+  -- The reference's answers, by example of the stage's data, as computed in the example's leaf of epoch 0: encoded
+  -- ReferenceAnswer messages.
   CREATE TABLE reference_answers (
     run_id          TEXT NOT NULL REFERENCES runs (id),
     stage           INTEGER NOT NULL,
     example         INTEGER NOT NULL,
-    logp            REAL NOT NULL,
-    mismatched_logp REAL,
+    message         BLOB NOT NULL,
     PRIMARY KEY (run_id, stage, example)
   ) STRICT, WITHOUT ROWID;
 

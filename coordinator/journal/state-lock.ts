@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import Database from 'libsql';
 import { RunError } from '../../lib/errors.js';
+import { asUserError } from './database.js';
 
 /**
  * Keeps a state directory for one coordinator. The lock is SQLite's own on a file beside the journal: it ends with the
@@ -12,12 +13,14 @@ export class StateLock {
 
   /** Throws a RunError where another coordinator has the directory. */
   constructor(stateDir: string) {
-    this.#database = new Database(join(stateDir, 'lock.sqlite'));
+    const file = join(stateDir, 'lock.sqlite');
+    this.#database = new Database(file);
     try {
       this.#database.exec('BEGIN EXCLUSIVE');
     } catch (error) {
       this.#database.close();
-      if (!(error instanceof Database.SqliteError) || error.code !== 'SQLITE_BUSY') throw error;
+      if (!(error instanceof Database.SqliteError) || error.code !== 'SQLITE_BUSY')
+        throw asUserError(error, file);
       throw new RunError(
         `${stateDir} is in use by another coordinator: stop it, or use another state directory`,
       );

@@ -19,6 +19,8 @@ export interface ReferenceSpec {
   readonly name: string;
   /** Hugging Face directory of the frozen model. */
   readonly modelDir: string;
+  /** An adapter upon it, in PEFT's format; null for the model as it is. */
+  readonly adapterDir: string | null;
   readonly threads: number;
   readonly logFile: string;
 }
@@ -34,6 +36,6 @@ export interface LaunchedProcess {
 export interface LaunchedReference extends LaunchedProcess {
   /** Unix socket path that it serves on. */
   readonly socket: string;
-  /** Resolves once it serves; rejects with a RunError if it ends before. */
+  /** Resolves once it serves; rejects with a UserError if it cannot. */
   readonly ready: Promise<unknown>;
 }

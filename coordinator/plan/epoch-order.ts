@@ -8,7 +8,11 @@ import type { Example } from '../data/example.js';
  * unlabelled) and undesirable examples are shuffled each on its own and then merged at a constant pace, so that any
  * window of the order holds each class's share of it, rounded down or up.
  */
-export function shuffledOrder(examples: readonly Example[], seed: number, epoch: number): number[] {
+export function shuffledOrder(
+  examples: readonly Pick<Example, 'desirable'>[],
+  seed: number,
+  epoch: number,
+): number[] {
   const random = randomOf(seed, epoch);
   const indices = examples.map((_, index) => index);
   const undesirable = indices.filter((index) => examples[index]!.desirable === false);

@@ -1,6 +1,8 @@
 import type { Example } from '../data/example.js';
 import { fitCompletion } from '../data/length-rule.js';
 
+type Prompted = Pick<Example, 'promptIds'>;
+
 /**
  * For each example: the index of the example whose completion its prompt takes for the KL estimate, or null.
  *
@@ -10,7 +12,7 @@ import { fitCompletion } from '../data/length-rule.js';
  * completion of i − k, with the smallest k ≥ 1 under which no prompt meets a completion of its own prompt (k = 1 is
  * TRL's); where each k brings some together, the k with the fewest, and those examples have no pair.
  */
-export function pairMismatched(examples: readonly Example[], groupSize: number): (number | null)[] {
+export function pairMismatched(examples: readonly Prompted[], groupSize: number): (number | null)[] {
   const pairs: (number | null)[] = [];
   for (const [start, end] of groupBounds(examples.length, groupSize)) {
     const promptClasses = internPrompts(examples.slice(start, end));
@@ -25,8 +27,12 @@ export function pairMismatched(examples: readonly Example[], groupSize: number):
 }
 
 /** The donor's completion, cut to fit after this prompt. */
-export function mismatchedCompletion(prompt: Example, donor: Example, maxLength: number): Int32Array {
-  return fitCompletion(donor.completionIds, prompt.promptIds.length, maxLength);
+export function mismatchedCompletion(
+  { promptIds }: Prompted,
+  donor: Pick<Example, 'completionIds'>,
+  maxLength: number,
+): Int32Array {
+  return fitCompletion(donor.completionIds, promptIds.length, maxLength);
 }
 
 function groupBounds(count: number, groupSize: number): (readonly [start: number, end: number])[] {
@@ -37,7 +43,7 @@ function groupBounds(count: number, groupSize: number): (readonly [start: number
 }
 
 /** A number for each example, equal where the prompts' ids are. */
-function internPrompts(group: readonly Example[]): number[] {
+function internPrompts(group: readonly Prompted[]): number[] {
   const classes = new Map<string, number>();
   return group.map(({ promptIds }) => {
     const { buffer, byteOffset, byteLength } = promptIds;

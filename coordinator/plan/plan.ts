@@ -1,8 +1,9 @@
 import type { StageConfig } from '../../lib/config/types.js';
 import { ConfigError } from '../../lib/errors.js';
-import type { Example } from '../data/example.js';
+import { needsOf } from '../../lib/methods/needs.js';
 import { shuffledOrder } from './epoch-order.js';
 import { cutIntoLeaves } from './leaves.js';
+import type { Unit } from './unit.js';
 
 export interface StepPlan {
   /** 1-based. */
@@ -19,12 +20,14 @@ export interface StepPlan {
     /** Examples that have a mismatched pair. */
     readonly mismatchedPairs: number;
     readonly completionTokens: number;
+    /** Those of the chosen completions; 0 where examples are not pairs. */
+    readonly chosenTokens: number;
   };
 }
 
 type PlannedSettings = Pick<
   StageConfig,
-  'method' | 'globalBatchSize' | 'microBatchSize' | 'shuffle' | 'seed' | 'maxSteps' | 'epochs'
+  'objective' | 'globalBatchSize' | 'microBatchSize' | 'shuffle' | 'seed' | 'maxSteps' | 'epochs'
 >;
 
 /**
@@ -34,7 +37,7 @@ type PlannedSettings = Pick<
 export class Planner {
   readonly totalSteps: number;
   readonly stepsPerEpoch: number;
-  readonly #examples: readonly Example[];
+  readonly #examples: readonly Unit[];
   readonly #pairs: readonly (number | null)[];
   readonly #settings: PlannedSettings;
   /** The order of the epoch that was asked for last. */
@@ -44,8 +47,8 @@ export class Planner {
    * @param pairs for each example its partner by `pairMismatched`; empty or all null for a method without pairs
    * @throws ConfigError for KTO data without a single pair: its z0 could not be estimated.
    */
-  constructor(examples: readonly Example[], pairs: readonly (number | null)[], settings: PlannedSettings) {
-    if (settings.method === 'kto') requireAPair(pairs, settings.globalBatchSize);
+  constructor(examples: readonly Unit[], pairs: readonly (number | null)[], settings: PlannedSettings) {
+    if (needsOf(settings.objective).mismatchedPairs) requireAPair(pairs, settings.globalBatchSize);
     this.#examples = examples;
     this.#pairs = pairs;
     this.#settings = settings;
@@ -63,16 +66,18 @@ export class Planner {
     const start = ((step - 1) % this.stepsPerEpoch) * globalBatchSize;
     const batch = this.#epochOrder(epoch).slice(start, start + globalBatchSize);
     const examples = batch.map((index) => this.#examples[index]!);
-    const lengths = examples.map(({ promptIds, completionIds }) => promptIds.length + completionIds.length);
     return {
       step,
       epoch,
       batch,
-      leaves: cutIntoLeaves(lengths, microBatchSize),
+      leaves: cutIntoLeaves(examples.map(longest), microBatchSize),
       counts: {
         examples: batch.length,
         mismatchedPairs: batch.filter((index) => typeof this.#pairs[index] === 'number').length,
-        completionTokens: examples.reduce((sum, { completionIds }) => sum + completionIds.length, 0),
+        completionTokens: sumOf(examples, ({ completions }) => sumOf(completions, ({ length }) => length)),
+        chosenTokens: sumOf(examples, ({ completions }) =>
+          completions.length === 2 ? completions[0].length : 0,
+        ),
       },
     };
   }
@@ -87,6 +92,15 @@ export class Planner {
     }
     return this.#order.indices;
   }
+}
+
+/** Tokens of the example's longest sequence, which decides the padding of its leaf. */
+function longest({ promptIds, completions }: Unit): number {
+  return promptIds.length + Math.max(...completions.map(({ length }) => length));
+}
+
+function sumOf<T>(items: readonly T[], count: (item: T) => number): number {
+  return items.reduce((sum, item) => sum + count(item), 0);
 }
 
 function requireAPair(pairs: readonly (number | null)[], globalBatchSize: number): void {

@@ -1,18 +1,17 @@
 import type { StageConfig } from '../../lib/config/types.js';
 import type { DataReport } from '../data/load.js';
-import { methodNeeds } from './methods.js';
+import type { ClassWeights } from '../../lib/methods/config.js';
+import { needsOf } from '../../lib/methods/needs.js';
+import { RECOMMENDED_RATIO, requireResolved, weightedRatio } from '../../lib/methods/weights.js';
 
 export interface DataNotice {
   readonly text: string;
   readonly warning: boolean;
 }
 
-/** Bounds of λ_D·n_D / (λ_U·n_U) that the KTO paper recommends (Ethayarajh et al. 2024, section on λ). */
-const recommendedRatio = { low: 1, high: 4 / 3 };
-
 /** What the user should know of a stage's data. */
 export function dataNotices(report: DataReport, stage: StageConfig, number: number): DataNotice[] {
-  const prefix = `stage ${number} (${stage.method})`;
+  const prefix = `stage ${number} (${stage.objective.method})`;
   const notices = [{ text: `${prefix}: ${summary(report, stage)}`, warning: false }];
   for (const [reason, count] of report.skipped) {
     notices.push({ text: `${prefix}: ${rows(count)} skipped: ${reason}`, warning: true });
@@ -29,7 +28,8 @@ export function dataNotices(report: DataReport, stage: StageConfig, number: numb
       warning: false,
     });
   }
-  const imbalance = methodNeeds[stage.method].labels ? classImbalance(report, stage) : null;
+  const objective = requireResolved(stage.objective);
+  const imbalance = 'desirableWeight' in objective ? classImbalance(report, objective) : null;
   if (imbalance !== null) notices.push({ text: `${prefix}: ${imbalance}`, warning: true });
   return notices;
 }
@@ -37,20 +37,21 @@ export function dataNotices(report: DataReport, stage: StageConfig, number: numb
 function summary(report: DataReport, stage: StageConfig): string {
   const { used, desirable, undesirable, leftOut } = report;
   const parts = [`${used} of ${rows(report.rows)} used from ${stage.data.train}`];
-  if (methodNeeds[stage.method].labels) parts.push(`${desirable} desirable, ${undesirable} undesirable`);
-  if (leftOut > 0) parts.push(`${leftOut} left out that ${stage.method} has no use for`);
+  if (needsOf(stage.objective).labels) parts.push(`${desirable} desirable, ${undesirable} undesirable`);
+  if (leftOut > 0) parts.push(`${leftOut} left out that ${stage.objective.method} has no use for`);
   return parts.join('; ');
 }
 
 /** Null where the weighted classes balance as recommended. */
-function classImbalance(report: DataReport, stage: StageConfig): string | null {
+function classImbalance(report: DataReport, weights: ClassWeights<number>): string | null {
   const { desirable, undesirable } = report;
   if (desirable === 0 || undesirable === 0) {
     return `no ${desirable === 0 ? 'desirable' : 'undesirable'} rows: the model only learns from one side`;
   }
-  const { desirableWeight, undesirableWeight } = stage;
-  const ratio = (desirableWeight * desirable) / (undesirableWeight * undesirable);
-  if (ratio >= recommendedRatio.low && ratio <= recommendedRatio.high) return null;
+  const { desirableWeight, undesirableWeight } = weights;
+  const ratio = weightedRatio(weights, desirable, undesirable);
+  // A weight from `auto` may lie on a bound, give or take a rounding error.
+  if (ratio > RECOMMENDED_RATIO.low - 1e-9 && ratio < RECOMMENDED_RATIO.high + 1e-9) return null;
   return (
     `desirable_weight ${desirableWeight} × ${desirable} rows over undesirable_weight ${undesirableWeight} × ` +
     `${undesirable} rows is ${ratio.toFixed(2)}; the KTO paper recommends 1 to 1.33`

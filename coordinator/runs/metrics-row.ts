@@ -25,15 +25,20 @@ export interface MetricsRow {
   readonly step_time_s: number;
 }
 
-/** What the workers said of one example of the batch. */
-export interface ExampleResult {
-  /** Thumbs up, or a method that takes no label. */
+/** What the workers said of one completion of the batch. */
+export interface CompletionResult {
+  /** Thumbs up, the better one of a pair, or of a method that takes no label. */
   readonly chosen: boolean;
-  /** Its share of the batch's loss. */
-  readonly loss: number;
   readonly logp: number;
   /** Null where the method has no reward. */
   readonly reward: number | null;
+}
+
+/** What the workers said of one example of the batch. */
+export interface ExampleResult {
+  /** Its share of the batch's loss. */
+  readonly loss: number;
+  readonly completions: readonly CompletionResult[];
 }
 
 export type StepTotals = Pick<
@@ -46,8 +51,9 @@ export type StepTotals = Pick<
  * that the figures do not depend on which worker computed what.
  */
 export function metricsRow(totals: StepTotals, examples: readonly ExampleResult[]): MetricsRow {
-  const chosen = examples.filter((example) => example.chosen);
-  const rejected = examples.filter((example) => !example.chosen);
+  const completions = examples.flatMap((example) => example.completions);
+  const chosen = completions.filter((completion) => completion.chosen);
+  const rejected = completions.filter((completion) => !completion.chosen);
   const rewardsChosen = mean(chosen.map(({ reward }) => reward));
   const rewardsRejected = mean(rejected.map(({ reward }) => reward));
   return {

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { link, mkdir, open, readdir, rm, writeFile, type FileHandle } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { ConfigError, messageOf } from '../../lib/errors.js';
 
 /** What shows that a directory holds a run. Anything else in it (logs, say) is left alone. */
@@ -32,6 +33,20 @@ export function stageModelDirectory(
   return number === count
     ? join(outputDir, 'model')
     : join(outputDir, 'stages', `${number}-${method}`, 'model');
+}
+
+/**
+ * Removes what a worker had written of the stages' models when it was killed. (It writes each under such a name beside
+ * its place, and moves it there when it is complete.) Call it when no worker is left.
+ */
+export async function removePartialModels(modelDirectories: readonly string[]): Promise<void> {
+  for (const directory of modelDirectories) {
+    const parent = dirname(directory);
+    if (!existsSync(parent)) continue;
+    const partial = new RegExp(`^\\.${basename(directory)}\\.\\d+\\.tmp$`);
+    const found = (await readdir(parent)).filter((name) => partial.test(name));
+    for (const name of found) await rm(join(parent, name), { recursive: true, force: true });
+  }
 }
 
 export function logFileOf(outputDir: string, name: string): string {

@@ -1,21 +1,23 @@
+import { renderRunFile } from '../../lib/config/render.js';
 import { RunError } from '../../lib/errors.js';
 import type { v1 } from '../../proto/services.js';
-import { untilAborted } from '../cluster/abort.js';
 import type { WorkerGroup } from '../cluster/worker-group.js';
 import type { ReferenceAnswer } from '../journal/records.js';
 import type { LaunchedReference } from '../launch/launcher.js';
+import { tokensOf, type Unit } from '../plan/unit.js';
 import type { ActiveRun } from './active-run.js';
-import { methodNeeds } from './methods.js';
+import { needsOf } from '../../lib/methods/needs.js';
 import { metricsRow, type MetricsRow } from './metrics-row.js';
 import type { MetricsFile } from './output-directory.js';
 import type { PreparedStage } from './prepare.js';
-import { StepFeed, type StepUnderWay } from './step-feed.js';
-import { combineReports, type StepResult } from './step-reports.js';
+import { mismatchedIds, StepFeed, type StepUnderWay } from './step-feed.js';
+import { combineReports, type ExpectedReports, type StepResult } from './step-reports.js';
 
 /** The workers that a stage is trained with. */
 export interface StageCrew {
   readonly group: WorkerGroup;
   readonly generation: number;
+  readonly threadsPerWorker: number;
   /** Null for a method without a reference. */
   readonly reference: LaunchedReference | null;
 }
@@ -45,7 +47,7 @@ export async function trainStage(
     const result = combineReports(reports, expectedOf(stage, crew, underWay));
     const newAnswers = newAnswersOf(underWay, result);
 
-    tokens += tokensOf(stage, underWay);
+    tokens += underWay.plan.batch.reduce((sum, index) => sum + tokensOf(stage.examples[index]!), 0);
     const nowMs = performance.now();
     const row = rowOf(stage, underWay, result, { tokens, stepTimeS: (nowMs - lastCommitMs) / 1000 });
     lastCommitMs = nowMs;
@@ -70,12 +72,14 @@ async function startStage(run: ActiveRun, stage: PreparedStage, crew: StageCrew)
   const { number, count, config, planner } = stage;
   const stageStart = {
     stage: number,
-    modelDir: stage.modelDir,
     referenceSocket: crew.reference?.socket ?? '',
-    runYaml: run.record.runYaml,
+    runYaml: renderRunFile({
+      workers: crew.group.size,
+      threadsPerWorker: crew.threadsPerWorker,
+      stages: [config],
+    }),
     totalSteps: planner.totalSteps,
   };
-  if (crew.reference !== null) await untilAborted(crew.reference.ready, run.signal);
   crew.group.broadcast({ stageStart });
   const ready = await crew.group.collect('stageReady', run.signal);
   const wrong = ready.findIndex(({ stage }) => stage !== number);
@@ -89,15 +93,18 @@ async function startStage(run: ActiveRun, stage: PreparedStage, crew: StageCrew)
     stageStarted: {
       stage: number,
       stageCount: count,
-      method: config.method,
+      method: config.objective.method,
       totalSteps: planner.totalSteps,
     },
   });
 }
 
-function expectedOf(stage: PreparedStage, { group, generation }: StageCrew, underWay: StepUnderWay) {
-  const { plan, runStarts } = underWay;
-  const { reference } = methodNeeds[stage.config.method];
+function expectedOf(
+  stage: PreparedStage,
+  { group, generation }: StageCrew,
+  { plan, runStarts }: StepUnderWay,
+): ExpectedReports {
+  const needs = needsOf(stage.config.objective);
   const ranks = Array.from({ length: group.size }, (_, rank) => rank);
   return {
     stage: stage.number,
@@ -105,10 +112,18 @@ function expectedOf(stage: PreparedStage, { group, generation }: StageCrew, unde
     generation,
     workerIds: ranks.map((rank) => group.workerId(rank)),
     positions: ranks.map((rank) => plan.leaves.slice(runStarts[rank], runStarts[rank + 1]).flat()),
-    paired: plan.batch.map((example) => stage.pairs[example] !== null),
-    reference,
+    examples: plan.batch.map((index) => {
+      const donor = stage.pairs[index] ?? null;
+      return {
+        completions: stage.examples[index]!.completions.map(({ length }) => length),
+        mismatched: donor === null ? null : mismatchedIds(stage, index, donor).length,
+      };
+    }),
+    rewards: needs.rewards,
+    z0: needs.mismatchedPairs,
     // An example's answer is the one of its leaf of epoch 0 (DESIGN section 2).
-    answers: reference && plan.epoch === 0,
+    answers: needs.reference && plan.epoch === 0,
+    byToken: needs.tokenLevel,
   };
 }
 
@@ -122,25 +137,17 @@ function newAnswersOf({ plan }: StepUnderWay, result: StepResult): Map<number, R
   return answers;
 }
 
-function tokensOf(stage: PreparedStage, { plan }: StepUnderWay): number {
-  return plan.batch.reduce((sum, index) => {
-    const { promptIds, completionIds } = stage.examples[index]!;
-    return sum + promptIds.length + completionIds.length;
-  }, 0);
-}
-
 function rowOf(
   stage: PreparedStage,
   { plan }: StepUnderWay,
   result: StepResult,
   { tokens, stepTimeS }: { readonly tokens: number; readonly stepTimeS: number },
 ): MetricsRow {
-  const { method } = stage.config;
-  const { labels } = methodNeeds[method];
+  const { objective } = stage.config;
   const totals = {
     step: plan.step,
     stage: stage.number,
-    method,
+    method: objective.method,
     epoch: plan.step / stage.planner.stepsPerEpoch,
     kl: result.z0,
     grad_norm: result.gradNorm,
@@ -148,13 +155,27 @@ function rowOf(
     num_tokens: tokens,
     step_time_s: stepTimeS,
   };
-  const examples = result.examples.map(({ loss, logp, reward }, position) => ({
-    chosen: !labels || stage.examples[plan.batch[position]!]!.desirable === true,
-    loss,
-    logp,
-    reward,
-  }));
+  const examples = result.examples.map(({ loss, logps, rewards }, position) => {
+    const unit = stage.examples[plan.batch[position]!]!;
+    const completions = logps.map((logp, i) => ({
+      chosen: isChosen(stage, unit, i),
+      logp,
+      reward: rewards?.[i] ?? null,
+    }));
+    return { loss, completions };
+  });
   return metricsRow(totals, examples);
+}
+
+/** Which of the two classes a completion counts to in the metrics. */
+function isChosen({ config }: PreparedStage, { desirable, score }: Unit, completion: number): boolean {
+  const { objective } = config;
+  const needs = needsOf(objective);
+  if (needs.rows === 'paired') return completion === 0;
+  if (objective.method === 'kto' && objective.scoreScale !== null) {
+    return score !== null && score > objective.scoreScale.neutral;
+  }
+  return !needs.labels || desirable === true;
 }
 
 function timesOf(group: WorkerGroup, reports: readonly v1.StepReport.$Properties[]) {

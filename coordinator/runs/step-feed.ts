@@ -4,7 +4,7 @@ import { mismatchedCompletion } from '../plan/pairing.js';
 import type { StepPlan } from '../plan/plan.js';
 import { leafRunStarts } from '../plan/leaf-runs.js';
 import type { ReferenceAnswer } from '../journal/records.js';
-import { methodNeeds } from './methods.js';
+import { needsOf } from '../../lib/methods/needs.js';
 import type { PreparedStage } from './prepare.js';
 
 /** A step whose work is with the workers. */
@@ -61,7 +61,7 @@ export class StepFeed {
   }
 
   #mayGo(plan: StepPlan): boolean {
-    if (!methodNeeds[this.#stage.config.method].reference || plan.epoch === 0) return true;
+    if (!needsOf(this.#stage.config.objective).reference || plan.epoch === 0) return true;
     return plan.batch.every((example) => this.#answers.has(example));
   }
 
@@ -80,23 +80,27 @@ export class StepFeed {
 
   #example(plan: StepPlan, position: number): v1.Example.$Properties {
     const index = plan.batch[position]!;
-    const example = this.#stage.examples[index]!;
+    const { row, promptIds, completions, desirable, score } = this.#stage.examples[index]!;
     const donor = this.#stage.pairs[index] ?? null;
-    const answer = plan.epoch > 0 ? this.#answers.get(index) : undefined;
     return {
       position,
-      row: example.row,
-      promptIds: Array.from(example.promptIds),
-      completionIds: Array.from(example.completionIds),
-      mismatchedCompletionIds: donor === null ? [] : Array.from(this.#mismatched(index, donor)),
-      desirable: example.desirable,
-      referenceLogp: answer?.logp ?? null,
-      mismatchedReferenceLogp: answer?.mismatchedLogp ?? null,
+      row,
+      promptIds: Array.from(promptIds),
+      completions: completions.map((ids) => ({ ids: Array.from(ids) })),
+      mismatchedCompletionIds: donor === null ? [] : Array.from(mismatchedIds(this.#stage, index, donor)),
+      desirable,
+      score,
+      reference: plan.epoch > 0 ? (this.#answers.get(index) ?? null) : null,
     };
   }
+}
 
-  #mismatched(index: number, donor: number): Int32Array {
-    const { examples, config } = this.#stage;
-    return mismatchedCompletion(examples[index]!, examples[donor]!, config.maxLength);
-  }
+/** The completion of `donor` behind the prompt of `index`. */
+export function mismatchedIds(
+  { examples, config }: Pick<PreparedStage, 'examples' | 'config'>,
+  index: number,
+  donor: number,
+): Int32Array {
+  const [completionIds] = examples[donor]!.completions;
+  return mismatchedCompletion(examples[index]!, { completionIds }, config.maxLength);
 }

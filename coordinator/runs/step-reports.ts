@@ -13,18 +13,31 @@ export interface ExpectedReports {
   readonly workerIds: readonly string[];
   /** Positions in the global batch of every rank's examples, in leaf order. */
   readonly positions: readonly (readonly number[])[];
-  /** By position: true where the example has a mismatched pair. */
-  readonly paired: readonly boolean[];
-  /** The method has a reference: rewards and z0 are due. */
-  readonly reference: boolean;
-  /** The reference's log-probs are due too: the first time that it answers. */
+  /** By position: what is due of the example. */
+  readonly examples: readonly ExpectedExample[];
+  /** The method has rewards. */
+  readonly rewards: boolean;
+  /** The method has a reference point. */
+  readonly z0: boolean;
+  /** The reference's log-probs are due: the first time that it answers. */
   readonly answers: boolean;
+  /** They are due by token too. */
+  readonly byToken: boolean;
+}
+
+export interface ExpectedExample {
+  /** Tokens of each completion. */
+  readonly completions: readonly number[];
+  /** Tokens of the mismatched completion; null where the example has no pair. */
+  readonly mismatched: number | null;
 }
 
 export interface ReportedExample {
   readonly loss: number;
-  readonly logp: number;
-  readonly reward: number | null;
+  /** Per completion. */
+  readonly logps: readonly number[];
+  /** Per completion; null where the method has no rewards. */
+  readonly rewards: readonly number[] | null;
   /** Null where none was due. */
   readonly answer: ReferenceAnswer | null;
 }
@@ -62,7 +75,7 @@ export function combineReports(reports: readonly StepReport[], expected: Expecte
   const first = `${expected.workerIds[0]!}'s report of step ${expected.step}`;
   return {
     examples,
-    z0: expected.reference ? finite(z0, 'z0', first) : null,
+    z0: expected.z0 ? finite(z0, 'z0', first) : null,
     gradNorm: finite(gradNorm, 'grad_norm', first),
     learningRate: finite(learningRate, 'learning_rate', first),
   };
@@ -78,26 +91,47 @@ function requireThisStep(report: StepReport, expected: ExpectedReports, who: str
 function readExample(
   report: ExampleReport,
   position: number,
-  { paired, reference, answers }: ExpectedReports,
+  expected: ExpectedReports,
   who: string,
 ): ReportedExample {
   if (report.position !== position) {
     throw new RunError(`${who} has example ${report.position ?? 0} where example ${position} was due`);
   }
   const where = `${who}, example ${position}`;
+  const due = expected.examples[position]!;
+  const perCompletion = (values: readonly number[] | null | undefined, name: string): number[] => {
+    if (values?.length !== due.completions.length) {
+      throw new RunError(
+        `${where}: ${values?.length ?? 0} ${name} for ${due.completions.length} completions`,
+      );
+    }
+    return values.map((value) => finite(value, name, where));
+  };
   return {
     loss: finite(report.loss, 'loss', where),
-    logp: finite(report.logp, 'logp', where),
-    reward: reference ? finite(report.reward, 'reward', where) : null,
-    answer: answers
-      ? {
-          logp: finite(report.referenceLogp, 'reference_logp', where),
-          mismatchedLogp: paired[position]!
-            ? finite(report.mismatchedReferenceLogp, 'mismatched_reference_logp', where)
-            : null,
-        }
-      : null,
+    logps: perCompletion(report.logps, 'logps'),
+    rewards: expected.rewards ? perCompletion(report.rewards, 'rewards') : null,
+    answer: expected.answers ? readAnswer(report.reference, due, expected.byToken, where) : null,
   };
+}
+
+function readAnswer(
+  answer: v1.ReferenceAnswer.$Properties | null | undefined,
+  due: ExpectedExample,
+  byToken: boolean,
+  where: string,
+): ReferenceAnswer {
+  const check = (message: v1.CompletionLogps.$Properties | null | undefined, tokens: number): void => {
+    finite(message?.logp, "the reference's logp", where);
+    const terms = message?.tokenLogps ?? [];
+    for (const term of terms) finite(term, "the reference's logp of a token", where);
+    if (terms.length !== (byToken ? tokens : 0)) {
+      throw new RunError(`${where}: the reference answered with ${terms.length} token log-probs`);
+    }
+  };
+  due.completions.forEach((tokens, i) => check(answer?.completions?.[i], tokens));
+  if (due.mismatched !== null) check(answer?.mismatched, due.mismatched);
+  return answer ?? {};
 }
 
 /** A NaN or infinite number means that the weights are about to be spoiled: the step must not be committed. */

@@ -9,6 +9,7 @@ import { runMessage } from '../journal/messages.js';
 import type { RunRecord } from '../journal/records.js';
 import { claimOutputDirectory } from '../runs/output-directory.js';
 import { readRunFile } from '../runs/run-file.js';
+import { requireEvaluable } from '../runs/evaluable.js';
 import type { RunQueue } from '../runs/run-queue.js';
 import { NotFoundError } from './status.js';
 import { watchRun } from './watch-run.js';
@@ -23,7 +24,9 @@ export function runHandlers(journal: Journal, queue: RunQueue): Handlers<typeof 
   return {
     submitRun: async ({ runYaml, outputDir, skipBadRows }) => {
       if (!isAbsolute(outputDir)) throw new ConfigError(`output_dir must be an absolute path: ${outputDir}`);
-      const resolved = renderRunFile(readRunFile(runYaml, outputDir));
+      const config = readRunFile(runYaml, outputDir);
+      requireEvaluable(config);
+      const resolved = renderRunFile(config);
       await claimOutputDirectory(outputDir, resolved);
       const id = `run-${randomBytes(4).toString('hex')}`;
       const run = journal.addRun({ id, runYaml: resolved, outputDir, skipBadRows });

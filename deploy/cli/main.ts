@@ -1,10 +1,13 @@
 #!/usr/bin/env node
-import { ExitCode } from '../../lib/errors.js';
+import { ExitCode, RunError } from '../../lib/errors.js';
 import { exitCodeOf, reportError } from './exit.js';
 import { openTerminal } from './output/terminal.js';
 import { buildProgram } from './program.js';
 
-const terminal = openTerminal(process);
+const terminal = openTerminal(process, (error) => {
+  reportError(new RunError(`cannot write the output: ${error.message}`), terminal.err, false);
+  process.exit(ExitCode.failed);
+});
 const program = buildProgram(terminal);
 try {
   await program.parseAsync();

@@ -1,6 +1,8 @@
 import { Command } from 'commander';
 import { dataCommand } from './commands/data.js';
 import { demoCommand } from './commands/demo.js';
+import { exportCommand } from './commands/export.js';
+import { plotCommand } from './commands/plot.js';
 import { scoreCommand } from './commands/score.js';
 import { setupCommand } from './commands/setup.js';
 import { trainCommand } from './commands/train.js';
@@ -17,6 +19,8 @@ export function buildProgram(terminal: Terminal): Command {
     .addCommand(trainCommand(terminal))
     .addCommand(scoreCommand(terminal))
     .addCommand(dataCommand(terminal))
+    .addCommand(plotCommand(terminal))
+    .addCommand(exportCommand(terminal))
     .addCommand(setupCommand(terminal))
     .addCommand(demoCommand(terminal));
   configure(program, 'prospect', terminal);

@@ -1,9 +1,10 @@
-import { loadExamples, type DataReport } from '../../coordinator/data/load.js';
+import { loadExamples } from '../../coordinator/data/load.js';
 import { TextTokenizer } from '../../coordinator/data/tokenizer.js';
 import { ConfigError } from '../../lib/errors.js';
 import { DEFAULTS } from '../../lib/config/resolve.js';
 import { setUpTensorFlow } from '../tensorflow/setup.js';
 import type { Terminal } from './output/terminal.js';
+import { warnOfRows } from './data-report.js';
 import { withInference } from './inference/session.js';
 import { joinSequence } from './sequence.js';
 
@@ -35,9 +36,9 @@ export async function score(options: ScoreOptions, { err }: Terminal): Promise<S
     );
   }
   const tokenizer = TextTokenizer.load(model);
-  const loading = { maxLength, maxPromptLength, skipBadRows, method: null };
+  const loading = { maxLength, maxPromptLength, skipBadRows, rows: 'any' } as const;
   const { examples, report } = await loadExamples(data, tokenizer, loading);
-  for (const line of describe(report, options)) err.line(`${err.style.yellow('warning:')} ${line}`);
+  warnOfRows(data, report, options, err);
   await setUpTensorFlow({ check: false, log: err.line });
   const sequences = examples.map(joinSequence);
   const logps = await withInference((inference) => inference('score', { modelDir: model, sequences }));
@@ -46,15 +47,4 @@ export async function score(options: ScoreOptions, { err }: Terminal): Promise<S
     logp: logps[i]!,
     completion_tokens: completionIds.length,
   }));
-}
-
-function describe(report: DataReport, { maxLength, maxPromptLength }: ScoreOptions): string[] {
-  const lines = [...report.skipped].map(([reason, count]) => `rows skipped: ${count}: ${reason}`);
-  if (report.promptsCut > 0) {
-    lines.push(`prompts that lost their beginning to ${maxPromptLength} tokens: ${report.promptsCut}`);
-  }
-  if (report.completionsCut > 0) {
-    lines.push(`completions that lost their end to ${maxLength} tokens: ${report.completionsCut}`);
-  }
-  return lines;
 }

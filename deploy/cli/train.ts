@@ -3,8 +3,8 @@ import { resolve } from 'node:path';
 import { loadRunFile } from '../../lib/config/load.js';
 import { renderRunFile } from '../../lib/config/render.js';
 import { setUpTensorFlow } from '../tensorflow/setup.js';
-import { runEmbedded } from './embedded/run-embedded.js';
-import { evaluateHeldOut, lastStageModels } from './evaluation/held-out.js';
+import { requireNoRun, runEmbedded } from './embedded/run-embedded.js';
+import { evaluateHeldOut, lastStageModels, readHeldOut } from './evaluation/held-out.js';
 import type { EvaluatedModels } from './evaluation/evaluate.js';
 import type { Terminal } from './output/terminal.js';
 
@@ -24,9 +24,11 @@ export async function train(options: TrainOptions, terminal: Terminal): Promise<
   const { runFile, overrides, skipBadRows } = options;
   const config = loadRunFile(runFile, { set: overrides, cores: availableParallelism() });
   const outputDir = resolve(options.outputDir);
+  requireNoRun(outputDir);
+  const heldOut = await readHeldOut(config, skipBadRows, terminal);
   await setUpTensorFlow({ check: false, log: terminal.err.line });
   await runEmbedded({ runYaml: renderRunFile(config), outputDir, skipBadRows }, terminal.err);
-  const run = { config, outputDir, skipBadRows };
-  await evaluateHeldOut(run, terminal);
+  const run = { config, outputDir };
+  if (heldOut !== null) await evaluateHeldOut(run, heldOut, terminal);
   return lastStageModels(run);
 }

@@ -2,9 +2,11 @@ import { existsSync } from 'node:fs';
 import { readFile, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { TextTokenizer } from '../../coordinator/data/tokenizer.js';
+import { requireNoRun } from '../cli/embedded/run-embedded.js';
 import { withInference } from '../cli/inference/session.js';
 import { packagePath } from '../cli/package.js';
 import type { Terminal } from '../cli/output/terminal.js';
+import { wrapText } from '../cli/output/wrap.js';
 import { train } from '../cli/train.js';
 import type { Row } from './feedback.js';
 import { writeTinyModel } from './tiny-model.js';
@@ -24,6 +26,7 @@ const sampling = { emails: 4, options: { temperature: 0.7, topP: 0.95, maxNewTok
 export async function runDemo(out: string | null, terminal: Terminal): Promise<void> {
   const outputDir = resolve(out ?? defaultOutputDir);
   if (out === null && existsSync(join(outputDir, startModel))) await rm(outputDir, { recursive: true });
+  requireNoRun(outputDir);
   const dataDir = packagePath('deploy/demo/data');
   const start = join(outputDir, startModel);
   await writeTinyModel(start, dataDir, seed);
@@ -61,14 +64,23 @@ async function showReplies(heldOut: string, before: string, after: string, { out
     };
     return { before: await sample(before), after: await sample(after) };
   });
-  const { bold, dim, red, green } = out.style;
+  const { bold, red, green } = out.style;
   out.line('Replies to emails that it never saw, sampled with the same seed before and after KTO:');
   prompts.forEach((prompt, index) => {
     out.line('');
     out.line(bold(prompt.map(({ content }) => content).join('\n')));
-    out.line(`  ${dim('before')}  ${red(replies.before[index]!)}`);
-    out.line(`  ${dim('after ')}  ${green(replies.after[index]!)}`);
+    for (const line of labelled('before', replies.before[index]!, out.columns())) out.line(red(line));
+    for (const line of labelled('after', replies.after[index]!, out.columns())) out.line(green(line));
   });
+}
+
+const labelWidth = 10;
+
+/** A reply, wrapped beside its label. */
+function labelled(label: string, reply: string, columns: number): string[] {
+  return wrapText(reply, columns - labelWidth - 1).map(
+    (line, index) => (index === 0 ? `  ${label}` : '').padEnd(labelWidth) + line,
+  );
 }
 
 function showWhatNext(modelDir: string, { out }: Terminal): void {

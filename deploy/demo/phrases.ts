@@ -14,7 +14,7 @@ export const topics: readonly Topic[] = [
       'The parcel with my {product} is late.',
     ],
     requests: ['Where is it?', 'Can you find out where it is?'],
-    regrets: ['I am sorry that your {product} is late.', 'I am sorry for the long wait.'],
+    regrets: ['I am sorry that your {product} is late.', 'I am sorry for the wait for your {product}.'],
     actions: [
       'I have asked the courier to find the parcel and will write to you tomorrow.',
       'It left our store today and will be with you in two days.',
@@ -27,13 +27,10 @@ export const topics: readonly Topic[] = [
       'I opened the box and my {product} was in pieces.',
     ],
     requests: ['Can I get a new one?', 'What can you do about it?'],
-    regrets: [
-      'I am sorry that your {product} arrived broken.',
-      'That should not have happened to your {product}.',
-    ],
+    regrets: ['I am sorry that your {product} arrived broken.', 'I am sorry about your {product}.'],
     actions: [
       'A new one is on its way and you do not need to send the old one back.',
-      'I have sent you a new {product} today at no cost.',
+      'I have sent you another one today at no cost.',
     ],
   },
   {
@@ -43,10 +40,13 @@ export const topics: readonly Topic[] = [
       'I wanted my {product} in blue and got a red one.',
     ],
     requests: ['Please send the right one.', 'Can I swap it?'],
-    regrets: ['I am sorry that we sent the wrong {product}.', 'I am sorry for the mix-up.'],
+    regrets: [
+      'I am sorry that we mixed up your {product}.',
+      'I am sorry for the mix-up with your {product}.',
+    ],
     actions: [
       'The right one leaves our store today and the courier will collect the other one.',
-      'I have put the right {product} in the post and added a label for the return.',
+      'I have put the right one in the post and added a label for the return.',
     ],
   },
   {
@@ -56,10 +56,13 @@ export const topics: readonly Topic[] = [
       'You promised a refund for my {product}.',
     ],
     requests: ['When will I get it?', 'Can you check this?'],
-    regrets: ['I am sorry that your refund took so long.', 'Thank you for your patience with the refund.'],
+    regrets: [
+      'I am sorry that the refund for your {product} took so long.',
+      'Thank you for sending your {product} back.',
+    ],
     actions: [
       'I have paid it out today and it will reach your bank in three days.',
-      'The money for the {product} is on its way to your card now.',
+      'The money is on its way to your card now.',
     ],
   },
   {
@@ -69,7 +72,10 @@ export const topics: readonly Topic[] = [
       'You took the price of my {product} two times.',
     ],
     requests: ['Please give one back.', 'Can you fix this?'],
-    regrets: ['I am sorry that you were charged twice.', 'I can see the two payments for your {product}.'],
+    regrets: [
+      'I am sorry that you paid twice for your {product}.',
+      'I can see the two payments for your {product}.',
+    ],
     actions: [
       'I have returned one of them and it will show on your card in three days.',
       'The second payment is cancelled and your bank will show it tomorrow.',
@@ -82,7 +88,7 @@ export const topics: readonly Topic[] = [
       'I made a mistake with my {product} order.',
     ],
     requests: ['Is that still possible?', 'Can you stop the order?'],
-    regrets: ['Of course you can cancel the {product}.', 'No problem at all.'],
+    regrets: ['Of course you can cancel your {product}.', 'No problem, you can still cancel your {product}.'],
     actions: [
       'I have stopped the order and you will not be charged.',
       'Your order is cancelled and the money is on its way back.',
@@ -95,10 +101,13 @@ export const topics: readonly Topic[] = [
       'The address for my {product} is old.',
     ],
     requests: ['Can you change it?', 'Please send it to the new one.'],
-    regrets: ['Thank you for telling us in time.', 'I am glad that you wrote before the {product} left.'],
+    regrets: [
+      'Thank you for telling us before your {product} left.',
+      'I am glad that you wrote before we sent your {product}.',
+    ],
     actions: [
       'I have changed the address and the parcel leaves tomorrow.',
-      'Your {product} will go to the new address.',
+      'The parcel will go to the new address.',
     ],
   },
   {
@@ -108,7 +117,10 @@ export const topics: readonly Topic[] = [
       'My {product} makes a strange noise.',
     ],
     requests: ['Is it under warranty?', 'Can you repair it?'],
-    regrets: ['I am sorry that your {product} does not work.', 'A {product} should last much longer.'],
+    regrets: [
+      'I am sorry that your {product} does not work.',
+      'I am sorry for the trouble with your {product}.',
+    ],
     actions: [
       'It is under warranty and I have sent you a label for the free repair.',
       'We will repair it for free and the courier will collect it on Monday.',

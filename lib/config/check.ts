@@ -1,7 +1,10 @@
+import { methodNames, methodsThatNeed } from '../methods/needs.js';
+import { checkSettings } from './check-settings.js';
+import { methodKeys, readersOf } from './method-keys.js';
 import { DEFAULTS, sizesOf } from './resolve.js';
 import type { RunDocument } from './run-document.js';
 import type { StageKeys } from './schema.js';
-import { KTO_KEYS, type MergedStage } from './stages.js';
+import { isGiven, type MergedStage } from './stages.js';
 import type { Validated } from './validate.js';
 import type { Path } from './yaml.js';
 
@@ -14,23 +17,20 @@ export function checkStages(
   for (const stage of stages) {
     checkGiven(document, sound, stage);
     checkSizes(document, sound, stage);
-    checkWeights(document, sound, stage);
+    checkAdapter(document, sound, stage);
+    checkSettings(document, sound, stage);
   }
   checkDuration(document, [], runFile);
   runFile.stages?.forEach((own, index) => checkDuration(document, ['stages', index], own));
-  if (sound('method')) checkKtoKeys(document, runFile, stages);
+  if (sound('method')) checkMethodKeys(document, runFile, stages);
 }
 
 type Sound = Validated['sound'];
 
-/** `key: null` is as good as no key. */
-function isGiven<T>(value: T | null | undefined): value is T {
-  return value !== undefined && value !== null;
-}
-
 function checkGiven(document: RunDocument, sound: Sound, { index, keys, at }: MergedStage): void {
   if (keys.method === undefined && sound('method')) {
-    document.report(at('method'), 'method is missing; write "method: kto" or "method: sft"');
+    const message = `method is missing; write "method: kto", or another of ${methodNames.join(', ')}`;
+    document.report(at('method'), message);
   }
   if (index === 0 && keys.model === undefined && sound('model')) {
     document.report(at('model'), 'model is missing; write the Hugging Face directory to start from');
@@ -47,9 +47,10 @@ function checkSizes(document: RunDocument, sound: Sound, stage: MergedStage): vo
     const message = `must be at most global_batch_size (${globalBatchSize}), not ${microBatchSize}`;
     document.report(at('micro_batch_size'), message);
   }
-  if (keys.method === 'kto' && globalBatchSize < 2 && sound('global_batch_size')) {
-    const message =
-      'must be at least 2 for kto, whose mismatched completions come from the same batch; not 1';
+  const { method } = keys;
+  const needsMismatched = method !== undefined && methodsThatNeed('mismatchedPairs').includes(method);
+  if (needsMismatched && globalBatchSize < 2 && sound('global_batch_size')) {
+    const message = `must be at least 2 for ${method}, whose mismatched completions come from the same batch; not 1`;
     document.report(at('global_batch_size'), message);
   }
   if (maxPromptLength >= maxLength && sound('max_prompt_length', 'max_length')) {
@@ -62,12 +63,15 @@ function checkSizes(document: RunDocument, sound: Sound, stage: MergedStage): vo
   }
 }
 
-function checkWeights(document: RunDocument, sound: Sound, { keys, at }: MergedStage): void {
-  const isNothingWeighted = keys.desirable_weight === 0 && keys.undesirable_weight === 0;
-  if (isNothingWeighted && sound('desirable_weight', 'undesirable_weight')) {
+function checkAdapter(document: RunDocument, sound: Sound, { keys, at }: MergedStage): void {
+  if (isGiven(keys.adapter) && isGiven(keys.lora) && sound('adapter', 'lora')) {
+    document.report(at('adapter'), 'stands beside lora, which trains a fresh adapter; remove one of them');
+  }
+  if (keys.reference === 'base' && !isGiven(keys.adapter) && sound('adapter')) {
     document.report(
-      at('desirable_weight'),
-      'is 0, and so is undesirable_weight: no example would count; raise one',
+      at('reference'),
+      'is base, the model without its adapter, and the stage has no adapter key; ' +
+        'remove it, or write ./base for a directory of that name',
     );
   }
 }
@@ -81,23 +85,32 @@ function checkDuration(document: RunDocument, path: Path, { max_steps: maxSteps,
   }
 }
 
-function checkKtoKeys(
+function checkMethodKeys(
   document: RunDocument,
   runFile: Validated['runFile'],
   stages: readonly MergedStage[],
 ): void {
-  const isKto = ({ keys }: MergedStage) => keys.method !== 'sft';
-  for (const key of KTO_KEYS) {
-    if (isGiven(runFile[key]) && !stages.some(isKto)) {
-      document.report([key], 'only method kto reads it, and no stage uses that; remove it');
+  for (const key of methodKeys) {
+    const readers = readersOf(key);
+    const isReader = ({ keys }: MergedStage) => keys.method === undefined || readers.includes(keys.method);
+    const [who, ofThem] =
+      readers.length === 1
+        ? [`only method ${readers[0]!} reads it`, 'that']
+        : [`only methods ${joinWords(readers)} read it`, 'one of them'];
+    if (isGiven(runFile[key]) && !stages.some(isReader)) {
+      document.report([key], `${who}, and no stage uses ${ofThem}; remove it`);
     }
     for (const stage of stages) {
-      if (isGiven(runFile.stages?.[stage.index]?.[key]) && !isKto(stage)) {
+      if (isGiven(runFile.stages?.[stage.index]?.[key]) && !isReader(stage)) {
         document.report(
           ['stages', stage.index, key],
-          'only method kto reads it, and this stage uses sft; remove it',
+          `${who}, and this stage uses ${stage.keys.method!}; remove it`,
         );
       }
     }
   }
+}
+
+function joinWords(words: readonly string[]): string {
+  return `${words.slice(0, -1).join(', ')} and ${words.at(-1)!}`;
 }

@@ -3,14 +3,19 @@ import { oneLine } from '../text.js';
 import type { RunDocument } from './run-document.js';
 import { isYamlMap, parseYaml, type Path, type Yaml, type YamlMap } from './yaml.js';
 
-/** Two ways to say how long to train: setting one takes back what the file says by the other. */
-const RIVALS: Readonly<Record<string, string>> = { max_steps: 'epochs', epochs: 'max_steps' };
+/** Two ways to say how long to train, or what: setting one takes back what the file says by the other. */
+const RIVALS: Readonly<Record<string, string>> = {
+  max_steps: 'epochs',
+  epochs: 'max_steps',
+  adapter: 'lora',
+  lora: 'adapter',
+};
 
 /**
  * Applies `--set KEY=VALUE` arguments, in order; they win over the file. VALUE is YAML. KEY is a key of the top
  * (`beta`), of a map (`data.train`) or of a stage (`stages.0.beta`). A key of the top holds for every stage: stages of
  * the file that have the key lose it. `max_steps` (unless null) takes the file's `epochs` away where it applies, and the
- * reverse.
+ * reverse; so do `adapter` and `lora`.
  *
  * @throws ConfigError for an argument that cannot be applied. Whether its key and value make sense is checked later.
  */

@@ -1,7 +1,9 @@
 import { stringify } from 'yaml';
 
+import type { ClassWeights, MethodConfig } from '../methods/config.js';
+import { needsOf } from '../methods/needs.js';
 import type { RunFile, StageKeys } from './schema.js';
-import type { RunConfig, StageConfig } from './types.js';
+import type { LoraConfig, ReferenceConfig, RunConfig, StageConfig } from './types.js';
 
 /** A run file that resolves to `config` on any machine and from any folder: every key has its value. */
 export function renderRunFile({ workers, threadsPerWorker, stages }: RunConfig): string {
@@ -10,15 +12,14 @@ export function renderRunFile({ workers, threadsPerWorker, stages }: RunConfig):
 }
 
 function stageKeys(stage: StageConfig): StageKeys {
+  const { objective, lora } = stage;
   return {
-    method: stage.method,
+    method: objective.method,
     ...(stage.model !== null && { model: stage.model }),
-    ...(stage.method === 'kto' && {
-      reference: stage.reference,
-      beta: stage.beta,
-      desirable_weight: stage.desirableWeight,
-      undesirable_weight: stage.undesirableWeight,
-    }),
+    ...(stage.adapter !== null && { adapter: stage.adapter }),
+    ...(lora !== null && { lora: loraKeys(lora) }),
+    ...(needsOf(objective).reference && { reference: referenceKey(stage.reference) }),
+    ...objectiveKeys(objective),
     data: { ...stage.data },
     learning_rate: stage.learningRate,
     lr_schedule: stage.lrSchedule,
@@ -36,4 +37,73 @@ function stageKeys(stage: StageConfig): StageKeys {
     shuffle: stage.shuffle,
     seed: stage.seed,
   };
+}
+
+function loraKeys({ r, alpha, targetModules, dropout }: LoraConfig): NonNullable<StageKeys['lora']> {
+  const modules = targetModules === 'all-linear' ? targetModules : [...targetModules];
+  return { r, alpha, target_modules: modules, dropout };
+}
+
+function referenceKey(reference: ReferenceConfig): string | null {
+  return reference === null || reference === 'base' ? reference : reference.directory;
+}
+
+/** The keys that the method alone reads. */
+function objectiveKeys(objective: MethodConfig): StageKeys {
+  switch (objective.method) {
+    case 'kto': {
+      const { humanline, scoreScale } = objective;
+      return {
+        ...weightedKeys(objective),
+        z0_denominator: objective.z0Denominator,
+        ...(humanline !== null && {
+          humanline: { log_epsilon_p: humanline.logEpsilonP, log_epsilon_r: humanline.logEpsilonR },
+        }),
+        ...(scoreScale !== null && { score_scale: { ...scoreScale } }),
+      };
+    }
+    case 'apo_zero_unpaired':
+      return weightedKeys(objective);
+    case 'ppo_clip':
+      return {
+        cliprange: objective.clipRange,
+        kl_coef: objective.klCoef,
+        gamma: objective.gamma,
+        lam: objective.lam,
+        critic_coef: objective.criticCoef,
+      };
+    case 'dpo':
+      return {
+        loss_type: objective.lossType,
+        beta: objective.beta,
+        label_smoothing: objective.labelSmoothing,
+      };
+    case 'cpo':
+      return {
+        beta: objective.beta,
+        label_smoothing: objective.labelSmoothing,
+        cpo_alpha: objective.cpoAlpha,
+      };
+    case 'simpo':
+      return { beta: objective.beta, simpo_gamma: objective.simpoGamma };
+    case 'orpo':
+      return { beta: objective.beta };
+    case 'slic':
+      return { beta: objective.beta, lambda_coef: objective.lambdaCoef };
+    case 'sft':
+      return {};
+    case 'csft':
+      return {
+        desirable_control: objective.desirableControl,
+        undesirable_control: objective.undesirableControl,
+      };
+  }
+}
+
+function weightedKeys({
+  beta,
+  desirableWeight,
+  undesirableWeight,
+}: ClassWeights & { readonly beta: number }) {
+  return { beta, desirable_weight: desirableWeight, undesirable_weight: undesirableWeight };
 }

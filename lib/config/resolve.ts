@@ -1,15 +1,14 @@
 import { resolve as resolvePath } from 'node:path';
 
-import type { RunFile } from './schema.js';
-import type { MergedStage } from './stages.js';
-import type { Method, RunConfig, StageConfig } from './types.js';
+import { METHOD_DEFAULTS, resolveObjective } from './resolve-objective.js';
+import type { RunFile, StageKeys } from './schema.js';
+import { isGiven, type MergedStage } from './stages.js';
+import type { LoraConfig, ReferenceConfig, RunConfig, StageConfig } from './types.js';
 
 /** As in TRL, but for the batch: KTO's estimate of the KL wants 16 examples a step, and workers several micro-batches. */
 export const DEFAULTS = {
-  beta: 0.1,
-  desirableWeight: 1,
-  undesirableWeight: 1,
-  learningRate: { kto: 1e-6, sft: 2e-5 } satisfies Record<Method, number>,
+  // TRL's `ModelConfig`, but for PEFT's own choice of modules for each family.
+  lora: { r: 16, alpha: 32, targetModules: 'all-linear' },
   lrSchedule: 'linear',
   warmupSteps: 0,
   adamBeta1: 0.9,
@@ -57,20 +56,18 @@ export function resolveRun(
 function resolveStage(stage: MergedStage, baseDir: string): StageConfig {
   const { keys } = stage;
   const method = given(keys.method, 'method');
-  const absolute = (path: string | null | undefined) =>
-    typeof path === 'string' ? resolvePath(baseDir, path) : null;
+  const absolute = (path: string | null | undefined) => (isGiven(path) ? resolvePath(baseDir, path) : null);
   return {
-    method,
+    objective: resolveObjective(method, keys),
     model: absolute(keys.model),
-    reference: absolute(keys.reference),
+    adapter: absolute(keys.adapter),
+    lora: isGiven(keys.lora) ? resolveLora(keys.lora) : null,
+    reference: resolveReference(keys.reference, baseDir),
     data: {
       train: resolvePath(baseDir, given(keys.data?.train, 'data.train')),
       eval: absolute(keys.data?.eval),
     },
-    beta: keys.beta ?? DEFAULTS.beta,
-    desirableWeight: keys.desirable_weight ?? DEFAULTS.desirableWeight,
-    undesirableWeight: keys.undesirable_weight ?? DEFAULTS.undesirableWeight,
-    learningRate: keys.learning_rate ?? DEFAULTS.learningRate[method],
+    learningRate: keys.learning_rate ?? METHOD_DEFAULTS.learningRate[method],
     lrSchedule: keys.lr_schedule ?? DEFAULTS.lrSchedule,
     warmupSteps: keys.warmup_steps ?? DEFAULTS.warmupSteps,
     adamBeta1: keys.adam_beta1 ?? DEFAULTS.adamBeta1,
@@ -84,6 +81,20 @@ function resolveStage(stage: MergedStage, baseDir: string): StageConfig {
     shuffle: keys.shuffle ?? DEFAULTS.shuffle,
     seed: keys.seed ?? DEFAULTS.seed,
   };
+}
+
+function resolveLora(keys: NonNullable<StageKeys['lora']>): LoraConfig {
+  return {
+    r: keys.r ?? DEFAULTS.lora.r,
+    alpha: keys.alpha ?? DEFAULTS.lora.alpha,
+    targetModules: keys.target_modules ?? DEFAULTS.lora.targetModules,
+    dropout: 0,
+  };
+}
+
+function resolveReference(key: StageKeys['reference'], baseDir: string): ReferenceConfig {
+  if (!isGiven(key)) return null;
+  return key === 'base' ? 'base' : { directory: resolvePath(baseDir, key) };
 }
 
 function given<T>(value: T | undefined, key: string): T {

@@ -1,5 +1,8 @@
 import { z } from 'zod';
 
+import { dpoLossTypes } from '../methods/config.js';
+import { methodNames } from '../methods/needs.js';
+
 /**
  * What a user may write in a run file. Every key may be left out here; what must be there, what the defaults are and how
  * keys fit together is resolve.ts's business. Descriptions serve editors, through JSON Schema.
@@ -8,6 +11,9 @@ const count = z.int32().min(1);
 const positive = z.number().positive();
 const notNegative = z.number().nonnegative();
 const fraction = z.number().min(0).lt(1);
+const share = z.number().min(0).max(1);
+const weight = z.union([z.literal('auto'), notNegative], 'must be a number of at least 0, or auto');
+const text = z.string().min(1);
 const path = z
   .string()
   .min(1)
@@ -20,33 +26,147 @@ const dataSchema = z.strictObject({
   eval: path.nullable().optional().describe('Held-out rows, a JSONL file. Default: none.'),
 });
 
+const loraSchema = z.strictObject({
+  r: count.optional().describe('Rank of the update. Default 16.'),
+  alpha: positive.optional().describe('The update is scaled by alpha / r. Default 32.'),
+  target_modules: z
+    .union(
+      [z.literal('all-linear'), z.array(z.string().min(1)).min(1)],
+      'must be all-linear or a list of module names such as q_proj',
+    )
+    .optional()
+    .describe(
+      'Linear modules that get an adapter: a list of names such as q_proj, as in PEFT, or all-linear: all but the ' +
+        'language-model head. Default all-linear.',
+    ),
+  dropout: z.literal(0).optional().describe('Always 0: adapters are trained without dropout.'),
+});
+
+const humanlineSchema = z.strictObject({
+  log_epsilon_p: z.number().optional().describe("Lower bound of a token's log-ratio, in nats. Default -1."),
+  log_epsilon_r: z.number().optional().describe("Upper bound of a token's log-ratio, in nats. Default 1.5."),
+});
+
+const scoreScaleSchema = z.strictObject({
+  min: z.number().optional().describe('The worst score.'),
+  max: z.number().optional().describe('The best score.'),
+  neutral: z
+    .number()
+    .optional()
+    .describe('The score that is neither good nor bad: rows above it are desirable, rows below undesirable.'),
+});
+
 export const stageSchema = z.strictObject({
   method: z
-    .enum(['kto', 'sft'])
+    .enum(methodNames)
     .optional()
-    .describe('How to train: kto (Kahneman-Tversky Optimization) or sft.'),
+    .describe(
+      'How to train. Rows of single completions: kto, apo_zero_unpaired, ppo_clip. Pairs of chosen and rejected: ' +
+        'dpo, cpo, simpo, orpo, slic. Either: sft, csft.',
+    ),
   model: path
     .optional()
     .describe(
       'Hugging Face directory to start from. Default in a later stage: the model that the stage before wrote.',
     ),
+  adapter: path
+    .nullable()
+    .optional()
+    .describe("PEFT directory of an adapter of the model's, to go on training. Default (or null): none."),
+  lora: loraSchema
+    .nullable()
+    .optional()
+    .describe(
+      'Train a fresh LoRA adapter instead of the model; {} for the defaults. It wants a learning rate about ten ' +
+        'times as high. Default (or null): none.',
+    ),
   reference: path
     .nullable()
     .optional()
     .describe(
-      'kto: Hugging Face directory of the frozen reference. Default (or null): the model the stage starts from.',
+      'kto, apo_zero_unpaired, ppo_clip, dpo: Hugging Face directory of the frozen reference, or base: with adapter, ' +
+        'the model without it (write ./base for a directory of that name). Default (or null): what the stage starts ' +
+        'from.',
     ),
   data: dataSchema.optional().describe('What to train and evaluate on.'),
 
   beta: positive
     .optional()
-    .describe('kto: how strongly the policy is held to the reference, in 1/nat. Default 0.1.'),
-  desirable_weight: notNegative.optional().describe('kto: weight of desirable examples, λ_D. Default 1.'),
-  undesirable_weight: notNegative.optional().describe('kto: weight of undesirable examples, λ_U. Default 1.'),
+    .describe(
+      'kto, apo_zero_unpaired, dpo: how strongly the policy is held to the reference, in 1/nat. cpo, simpo: scale of ' +
+        'the log-probs. orpo: weight of the odds ratio. slic: margin of log-probs, in nats. Default 0.1; slic 1.',
+    ),
+  desirable_weight: weight
+    .optional()
+    .describe(
+      'kto, apo_zero_unpaired: weight of desirable examples, λ_D; auto: as much as makes both classes count the ' +
+        'same. Default 1.',
+    ),
+  undesirable_weight: weight
+    .optional()
+    .describe(
+      'kto, apo_zero_unpaired: weight of undesirable examples, λ_U; auto: as much as makes both classes count the ' +
+        'same. Default 1.',
+    ),
+  z0_denominator: z
+    .enum(['all', 'nonzero'])
+    .optional()
+    .describe(
+      'kto: which mismatched pairs the mean of z0 counts: all, as TRL, or nonzero: those with a log-ratio other ' +
+        'than 0, as HALOs. Default all.',
+    ),
+  humanline: humanlineSchema
+    .nullable()
+    .optional()
+    .describe(
+      'kto: clamp the log-ratio of every token, as HALOs; {} for its bounds. Default (or null): no clamping.',
+    ),
+  score_scale: scoreScaleSchema
+    .nullable()
+    .optional()
+    .describe('kto: rows have a score on this scale instead of a label. Default (or null): labels.'),
+  loss_type: z
+    .enum(dpoLossTypes)
+    .optional()
+    .describe("dpo: the loss on a pair's log-ratios, under TRL's names. Default sigmoid."),
+  label_smoothing: z
+    .number()
+    .min(0)
+    .lt(0.5)
+    .optional()
+    .describe(
+      'dpo (sigmoid, sigmoid_norm, robust, exo_pair), cpo: how often a pair is taken to be the wrong way round. ' +
+        'Default 0.',
+    ),
+  cpo_alpha: notNegative.optional().describe("cpo: weight of the chosen completions' likelihood. Default 1."),
+  simpo_gamma: notNegative
+    .optional()
+    .describe('simpo: margin of rewards between chosen and rejected. Default 0.5.'),
+  lambda_coef: notNegative
+    .optional()
+    .describe("slic: weight of the chosen completion's likelihood. Default 0.1."),
+  cliprange: positive
+    .optional()
+    .describe("ppo_clip: how far a token's probability ratio may move from 1. Default 0.5."),
+  kl_coef: notNegative.optional().describe('ppo_clip: weight of the KL penalty. Default 0.1.'),
+  gamma: share.optional().describe('ppo_clip: discount of the reward by token. Default 0.99.'),
+  lam: share.optional().describe('ppo_clip: λ of the generalized advantage estimate. Default 0.95.'),
+  critic_coef: notNegative
+    .optional()
+    .describe("ppo_clip: weight of the critic's loss; 0 for no critic. Default 0.01."),
+  desirable_control: text
+    .optional()
+    .describe('csft: text that begins every desirable completion. Default <|good|>.'),
+  undesirable_control: text
+    .optional()
+    .describe('csft: text that begins every undesirable completion. Default <|bad|>.'),
 
   learning_rate: positive
     .optional()
-    .describe('Peak learning rate of AdamW. Default 1e-6 for kto, 2e-5 for sft.'),
+    .describe(
+      'Peak learning rate of AdamW. Default 1e-6; 5e-6 for ppo_clip and slic, 2e-5 for sft and csft. With an ' +
+        'adapter too: the default is not raised for it.',
+    ),
   lr_schedule: z
     .enum(['constant', 'linear', 'cosine'])
     .optional()
@@ -100,6 +220,14 @@ export const stageSchema = z.strictObject({
     ),
   seed: z.uint32().optional().describe('Seed of everything random. Default 42.'),
 });
+
+/** The maps in a stage, by their keys. */
+export const stageMaps = {
+  data: dataSchema,
+  lora: loraSchema,
+  humanline: humanlineSchema,
+  score_scale: scoreScaleSchema,
+} as const;
 
 /** The keys of a stage may stand at the top, for all stages; those of a run only there. */
 export const runFileSchema = stageSchema.extend({

@@ -1,12 +1,15 @@
 /** What TRL and transformers call some of our keys. */
 const TRL_NAMES: Readonly<Record<string, string>> = {
+  chosen_control_token: 'desirable_control',
   gradient_accumulation_steps: 'global_batch_size',
-  loss_type: 'method',
+  lora_target_modules: 'lora',
   lr_scheduler_type: 'lr_schedule',
   model_name_or_path: 'model',
   num_train_epochs: 'epochs',
   per_device_train_batch_size: 'micro_batch_size',
   ref_model: 'reference',
+  rejected_control_token: 'undesirable_control',
+  vf_coef: 'critic_coef',
 };
 
 /** The one of `known` that `key` was probably meant to be: another program's name for it, or a few letters off. */

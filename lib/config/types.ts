@@ -1,3 +1,7 @@
+import type { MethodConfig } from '../methods/config.js';
+
+export type { Method } from '../methods/config.js';
+
 /** The resolved run file: every key has its value, every path is absolute. See schema.ts for what a user may write. */
 export interface RunConfig {
   /** Worker processes; the result of a run does not depend on it. */
@@ -8,21 +12,37 @@ export interface RunConfig {
   readonly stages: readonly [StageConfig, ...StageConfig[]];
 }
 
-export type Method = 'kto' | 'sft';
 export type LrSchedule = 'constant' | 'linear' | 'cosine';
 
+/** A fresh adapter, trained instead of the model. */
+export interface LoraConfig {
+  /** Rank. */
+  readonly r: number;
+  /** The update is scaled by alpha / r. */
+  readonly alpha: number;
+  /** Ends of module names, as in PEFT; all linear modules but the language-model head. */
+  readonly targetModules: readonly string[] | 'all-linear';
+  readonly dropout: 0;
+}
+
+/**
+ * The frozen reference: a Hugging Face directory; `base` for the stage's model without its adapter; null for what the
+ * stage starts from, adapter included.
+ */
+export type ReferenceConfig = { readonly directory: string } | 'base' | null;
+
 export interface StageConfig {
-  readonly method: Method;
+  /** Method and settings. A class weight of `auto` becomes a number when the rows are counted. */
+  readonly objective: MethodConfig;
   /** Hugging Face directory to start from; null for the model that the stage before wrote. */
   readonly model: string | null;
-  /** Hugging Face directory of the frozen reference; null for the model that the stage starts from. */
-  readonly reference: string | null;
+  /** PEFT directory of an adapter to go on from; null for none. At most one of `adapter` and `lora` is given. */
+  readonly adapter: string | null;
+  /** Null to train the model itself, or `adapter`. */
+  readonly lora: LoraConfig | null;
+  /** Null for a method without a reference too. */
+  readonly reference: ReferenceConfig;
   readonly data: { readonly train: string; readonly eval: string | null };
-
-  /** KTO: scale of the log-ratio, and weights λ_D and λ_U. */
-  readonly beta: number;
-  readonly desirableWeight: number;
-  readonly undesirableWeight: number;
 
   readonly learningRate: number;
   readonly lrSchedule: LrSchedule;

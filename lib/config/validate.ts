@@ -2,7 +2,7 @@ import type { z } from 'zod';
 
 import { quote } from '../text.js';
 import type { RunDocument } from './run-document.js';
-import { runFileSchema, stageSchema, type RunFile } from './schema.js';
+import { runFileSchema, stageMaps, stageSchema, type RunFile } from './schema.js';
 import { nearestKey } from './suggest.js';
 import type { Path, Yaml, YamlMap } from './yaml.js';
 
@@ -53,17 +53,18 @@ function take(values: YamlMap, path: Path): boolean {
 }
 
 function unknownKey(path: Path, key: string): { message: string; meant?: string } {
+  const map = path.at(-1);
+  const isInMap = typeof map === 'string' && Object.hasOwn(stageMaps, map);
   const isInStage = path[0] === 'stages';
-  const known = Object.keys(
-    path.at(-1) === 'data'
-      ? stageSchema.shape.data.unwrap().shape
-      : isInStage
-        ? stageSchema.shape
-        : runFileSchema.shape,
-  );
-  if (isInStage && Object.hasOwn(runFileSchema.shape, key) && path.at(-1) !== 'data') {
+  const { shape } = isInMap
+    ? stageMaps[map as keyof typeof stageMaps]
+    : isInStage
+      ? stageSchema
+      : runFileSchema;
+  if (isInStage && !isInMap && Object.hasOwn(runFileSchema.shape, key)) {
     return { message: 'belongs to the whole run; move it to the top of the file' };
   }
+  const known = Object.keys(shape);
   const meant = nearestKey(key, known);
   if (meant !== undefined) return { message: `unknown key; did you mean ${meant}?`, meant };
   return { message: `unknown key; the keys here are ${known.join(', ')}` };
@@ -82,7 +83,10 @@ const NOUNS: Readonly<Record<string, string>> = {
 function explain(issue: z.core.$ZodIssue): string {
   const not = `not ${shown(issue.input)}`;
   if (issue.code === 'invalid_type') return `must be ${NOUNS[issue.expected] ?? issue.expected}, ${not}`;
-  if (issue.code === 'invalid_value') return `must be one of ${issue.values.map(String).join(', ')}, ${not}`;
+  if (issue.code === 'invalid_value') {
+    const allowed = issue.values.map(String).join(', ');
+    return `must be ${issue.values.length > 1 ? 'one of ' : ''}${allowed}, ${not}`;
+  }
   if (issue.code === 'too_small') {
     if (issue.origin === 'string' || issue.origin === 'array') return 'must not be empty';
     return `must be ${issue.inclusive ? 'at least' : 'greater than'} ${issue.minimum}, ${not}`;

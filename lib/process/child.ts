@@ -1,7 +1,7 @@
 import { fork, type ChildProcess, type StdioOptions } from 'node:child_process';
 import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { messageOf, RunError } from '../errors.js';
+import { ConfigError, messageOf, RunError } from '../errors.js';
 
 /** What a child says over its IPC channel once it can be used. */
 export interface ReadyMessage {
@@ -10,6 +10,14 @@ export interface ReadyMessage {
   readonly address?: string;
   /** Where it serves HTTP with metrics and health, `host:port`. */
   readonly metricsAddress?: string;
+}
+
+/** What a child says instead where it cannot start. */
+export interface FailedMessage {
+  readonly kind: 'failed';
+  readonly reason: string;
+  /** The user must change something: a ConfigError. */
+  readonly badInput: boolean;
 }
 
 /** How a process ended; both are null where it could not be started at all. */
@@ -34,7 +42,10 @@ export type SpawnOptions = {
 export interface Child {
   readonly name: string;
   readonly pid: number | undefined;
-  /** Resolves with the child's announcement; rejects with a RunError if it ends before. */
+  /**
+   * Resolves once the child can be used. Rejects where it cannot start: with the ConfigError or RunError that it
+   * announced, or with a RunError that says how it ended.
+   */
   readonly ready: Promise<ReadyMessage>;
   /** Never rejects. */
   readonly exited: Promise<ProcessExit>;
@@ -44,6 +55,7 @@ export interface Child {
 
 /**
  * Starts a Node process with an IPC channel, which carries its `ready` message and is its lifeline (lifeline.ts).
+ * Throws a RunError where its log cannot be written.
  *
  * The child gets a session of its own: a Ctrl-C in the terminal reaches the whole foreground process group, and only
  * the parent may decide what it means (cancel the run, stop the children in order). A parent that is killed is
@@ -83,8 +95,12 @@ export function describeExit({ code, signal }: ProcessExit): string {
 }
 
 function openLog(file: string): number {
-  mkdirSync(dirname(file), { recursive: true });
-  return openSync(file, 'a');
+  try {
+    mkdirSync(dirname(file), { recursive: true });
+    return openSync(file, 'a');
+  } catch (error) {
+    throw new RunError(`cannot write the log ${file}: ${messageOf(error)}`);
+  }
 }
 
 function exitOf(process_: ChildProcess): Promise<ProcessExit> {
@@ -101,10 +117,17 @@ function readyOf(process_: ChildProcess, name: string, logFile: string | null): 
   return new Promise((resolve, reject) => {
     process_.on('message', (message) => {
       if (isReady(message)) resolve(message);
+      if (isFailed(message)) {
+        reject(message.badInput ? new ConfigError(message.reason) : new RunError(message.reason));
+      }
     });
-    process_.once('exit', (code, signal) =>
-      reject(new RunError(`${name} ${describeExit({ code, signal })} before it was ready${where}`)),
-    );
+    process_.once('exit', (code, signal) => {
+      const how = describeExit({ code, signal });
+      const end = () => reject(new RunError(`${name} ${how} before it was ready${where}`));
+      // What the child has said may still be on its way.
+      if (process_.connected) process_.once('disconnect', end);
+      else end();
+    });
     process_.on('error', (error) =>
       reject(new RunError(`${name} could not be started: ${messageOf(error)}${where}`)),
     );
@@ -116,4 +139,10 @@ function isReady(message: unknown): message is ReadyMessage {
   const { kind, address, metricsAddress } = message as Record<string, unknown>;
   const textOrAbsent = (value: unknown) => value === undefined || typeof value === 'string';
   return kind === 'ready' && textOrAbsent(address) && textOrAbsent(metricsAddress);
+}
+
+function isFailed(message: unknown): message is FailedMessage {
+  if (typeof message !== 'object' || message === null) return false;
+  const { kind, reason, badInput } = message as Record<string, unknown>;
+  return kind === 'failed' && typeof reason === 'string' && typeof badInput === 'boolean';
 }

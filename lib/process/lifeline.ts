@@ -1,8 +1,23 @@
-import type { ReadyMessage } from './child.js';
+import { ConfigError, messageOf } from '../errors.js';
+import type { FailedMessage, ReadyMessage } from './child.js';
 
 /** Tells the parent that this process can be used. Without a parent of ours (in Kubernetes) there is nobody to tell. */
 export function announceReady(message: Omit<ReadyMessage, 'kind'> = {}): void {
   process.send?.({ kind: 'ready', ...message } satisfies ReadyMessage);
+}
+
+/** Tells the parent why this process cannot start; resolves once that is said, so that the process may exit. */
+export function announceFailure(error: unknown): Promise<void> {
+  const message: FailedMessage = {
+    kind: 'failed',
+    reason: messageOf(error),
+    badInput: error instanceof ConfigError,
+  };
+  return new Promise((resolve) => {
+    // A parent that is gone need not know.
+    if (process.connected) process.send?.(message, () => resolve());
+    else resolve();
+  });
 }
 
 /**

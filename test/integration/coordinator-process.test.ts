@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { credentials } from '@grpc/grpc-js';
-import { RunError } from '../../lib/errors.js';
+import { ConfigError, RunError } from '../../lib/errors.js';
 import { spawnChild } from '../../lib/process/child.js';
 import { connect } from '../../proto/calls.js';
 import { v1 } from '../../proto/services.js';
@@ -57,6 +57,9 @@ async function submitRun(client: Parameters<typeof submit>[0], dir: string) {
   return { outputDir, runId: await submit(client, runFileOf(train), outputDir) };
 }
 
+const socketDirectories = async (dir: string) =>
+  (await readdir(join(dir, 'state'))).filter((name) => name.startsWith('sockets-'));
+
 test('a run with processes of its own; SIGTERM leaves nothing behind', async (t) => {
   const dir = await temporaryDirectory(t);
   const lifeSigns = await LifeSigns.listen(t);
@@ -76,6 +79,7 @@ test('a run with processes of its own; SIGTERM leaves nothing behind', async (t)
 
   assert.deepEqual(await child.stop({ graceMs: 60_000 }), { code: 0, signal: null });
   assert.deepEqual(await readdir(temporary), []);
+  assert.deepEqual(await socketDirectories(dir), []);
 });
 
 test('SIGTERM in the middle of a run cancels it and takes all processes along', async (t) => {
@@ -102,12 +106,16 @@ test('kill -9 of the coordinator ends its children, and the next one knows of th
   await first.child.stop({ graceMs: 0 });
   await lifeSigns.until();
 
+  assert.equal((await socketDirectories(dir)).length, 1);
   const second = await start(t, dir, lifeSigns);
+  assert.deepEqual(await readdir(second.temporary), []);
   const run = await getRun(second.client, runId);
   assert.deepEqual(
     [run.state, run.reason],
     [v1.RunState.RUN_STATE_FAILED, 'the coordinator died while the run was under way'],
   );
+  await second.child.stop({ graceMs: 60_000 });
+  assert.deepEqual(await socketDirectories(dir), []);
 });
 
 test('kill -9 of a worker fails the run with its name and log', async (t) => {
@@ -130,8 +138,10 @@ test('a second coordinator on the same state, and bad arguments, are errors', as
   const dir = await temporaryDirectory(t);
   const lifeSigns = await LifeSigns.listen(t);
   await start(t, dir, lifeSigns);
-  await assert.rejects(start(t, dir, lifeSigns), RunError);
-  assert.match(await readFile(join(dir, 'coordinator.log'), 'utf8'), /is in use by another coordinator/);
+  await assert.rejects(
+    start(t, dir, lifeSigns),
+    (error) => error instanceof RunError && error.message.includes('is in use by another coordinator'),
+  );
 
   const bad = spawnChild({
     name: 'the coordinator',
@@ -139,5 +149,6 @@ test('a second coordinator on the same state, and bad arguments, are errors', as
     args: ['--state-directory', dir],
     stdio: 'ignore',
   });
+  await assert.rejects(bad.ready, ConfigError);
   assert.deepEqual(await bad.exited, { code: 2, signal: null });
 });

@@ -7,7 +7,8 @@ import { credentials, makeGenericClientConstructor, status } from '@grpc/grpc-js
 import { service as healthService } from 'grpc-health-check';
 import { callUnary, openServerStream } from '../../proto/calls.js';
 import { runService, v1 } from '../../proto/services.js';
-import { referenceLogpOf, type Script } from './coordinator-doubles/scripted-worker.js';
+import { parseRunFile } from '../../lib/config/load.js';
+import { answerOf, type Script } from './coordinator-doubles/scripted-worker.js';
 import {
   eightRows,
   getRun,
@@ -107,7 +108,10 @@ test('a run of two stages, from its data to its model', async (t) => {
 
   const starts = c.launcher.workers[1]!.received.flatMap(({ stageStart }) => stageStart ?? []);
   assert.deepEqual(
-    starts.map(({ modelDir, referenceSocket }) => [modelDir, referenceSocket]),
+    starts.map(({ runYaml, referenceSocket }) => {
+      const [stage] = parseRunFile(runYaml ?? '', 'stage.yaml', { baseDir: '/' }).stages;
+      return [stage.model, referenceSocket];
+    }),
     [
       [llama, ''],
       [join(outputDir, 'stages/1-sft/model'), '/nowhere/reference.sock'],
@@ -162,10 +166,10 @@ test('after epoch 0 every example goes with its reference’s answers, never ahe
   for (const work of works) {
     for (const example of (work.leaves ?? []).flatMap((leaf) => leaf.examples ?? [])) {
       const row = example.row ?? 0;
-      assert.deepEqual(
-        [example.referenceLogp ?? null, example.mismatchedReferenceLogp ?? null],
-        work.step === 1 ? [null, null] : [referenceLogpOf(row), -row - 100],
-      );
+      const { completions = [], mismatched = null } = example.reference ?? {};
+      const sent = [...(completions ?? []), mismatched].map((answer) => answer?.logp ?? null);
+      const made = answerOf(row, true);
+      assert.deepEqual(sent, work.step === 1 ? [null] : [made.completions![0]!.logp, made.mismatched!.logp]);
     }
   }
   assert.deepEqual(

@@ -121,6 +121,7 @@ describe('how a run ends', () => {
     process.kill(coordinator.pid, 'SIGKILL');
     const { code, stderr } = await finished;
     assert.equal(code, 1, stderr);
+    assert.match(stderr, /error: the coordinator was killed by SIGKILL; see .*coordinator\.log/);
     await until('all processes are gone', () => processesTagged(tag).length === 0);
   });
 });

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { openCheckpoint } from '../../lib/safetensors/checkpoint.js';
+import { openSafetensors } from '../../lib/safetensors/checkpoint.js';
 import { fixturePath, readFixture } from '../parity/fixtures.js';
 import { prospect, temporaryDirectory } from './prospect.js';
 
@@ -52,8 +52,8 @@ function readMetrics(file: string): Metrics[] {
   return lines.map((line) => JSON.parse(line) as Metrics);
 }
 
-function readModel(directory: string): Map<string, Float32Array> {
-  const checkpoint = openCheckpoint(directory);
+function readTensors(file: string): Map<string, Float32Array> {
+  const checkpoint = openSafetensors(file);
   try {
     return new Map(
       [...checkpoint.tensors.values()].map(({ name, shape }) => {
@@ -74,8 +74,8 @@ function within(actual: number | null | undefined, expected: number, tolerance: 
 
 /** The parity README's rule for weights: 1e-5 for 99.9 % of a tensor's entries, all within lr × steps. */
 function compareWeights(trained: string, golden: string, run: GoldenRun): void {
-  const ours = readModel(trained);
-  const theirs = readModel(golden);
+  const ours = readTensors(trained);
+  const theirs = readTensors(golden);
   assert.deepEqual([...ours.keys()].sort(), [...theirs.keys()].sort());
   const reach = run.hyper.lr * run.steps.length;
   for (const [name, expected] of theirs) {
@@ -92,39 +92,63 @@ function compareWeights(trained: string, golden: string, run: GoldenRun): void {
   }
 }
 
+interface Golden {
+  readonly arch: 'llama' | 'gpt_neox';
+  /** Weights of the policy, where it does not start from the reference. */
+  readonly start?: string;
+  /** Further lines of the run file. */
+  readonly keys?: readonly string[];
+  /** What the trained weights are compared with, and the file in `model/` that holds them. */
+  readonly final: string;
+  readonly trained: 'model.safetensors' | 'adapter_model.safetensors';
+}
+
+const weights = { trained: 'model.safetensors' } as const;
+const goldenRuns: Readonly<Record<string, Golden>> = {
+  train_llama_full: { arch: 'llama', final: 'weights_step5.safetensors', ...weights },
+  train_llama_perturbed: {
+    arch: 'llama',
+    start: 'policy_init.safetensors',
+    final: 'weights_step5.safetensors',
+    ...weights,
+  },
+  train_gpt_neox_full: { arch: 'gpt_neox', final: 'weights_step5.safetensors', ...weights },
+  train_llama_lora: {
+    arch: 'llama',
+    keys: [`adapter: ${fixturePath('golden/train_llama_lora/adapter_init')}`, 'reference: base'],
+    final: 'adapter_final/adapter_model.safetensors',
+    trained: 'adapter_model.safetensors',
+  },
+};
+
 describe('golden training runs', () => {
-  for (const name of ['train_llama_full', 'train_llama_perturbed']) {
+  for (const [name, { arch, start, keys, final, trained }] of Object.entries(goldenRuns)) {
     test(`${name} with one worker and with two`, async (t) => {
       const run = readFixture(`golden/${name}.json`) as GoldenRun;
       const directory = temporaryDirectory(t);
-      const perturbed = name === 'train_llama_perturbed';
-      const start = perturbed ? `golden/${name}/policy_init.safetensors` : 'models/llama/model.safetensors';
-      const model = modelDirectory(join(directory, 'policy'), start);
-      const golden = modelDirectory(
-        join(directory, 'golden'),
-        `golden/${name}/weights_step${run.steps.length}.safetensors`,
-      );
+      const reference = fixturePath(`models/${arch}`);
+      const model =
+        start === undefined
+          ? reference
+          : modelDirectory(join(directory, 'policy'), `golden/${name}/${start}`);
       writeRows(join(directory, 'rows.jsonl'), run);
-      writeFileSync(
-        join(directory, 'run.yaml'),
-        [
-          `model: ${model}`,
-          `reference: ${fixturePath('models/llama')}`,
-          'method: kto',
-          `beta: ${run.hyper.beta}`,
-          `desirable_weight: ${run.hyper.desirable_weight}`,
-          `undesirable_weight: ${run.hyper.undesirable_weight}`,
-          `learning_rate: ${run.hyper.lr}`,
-          'lr_schedule: constant',
-          'global_batch_size: 16',
-          'micro_batch_size: 4',
-          `max_steps: ${run.steps.length}`,
-          'shuffle: false',
-          'threads_per_worker: 1',
-          'data: { train: rows.jsonl }',
-          '',
-        ].join('\n'),
-      );
+      const lines = [
+        `model: ${model}`,
+        ...(keys ?? [`reference: ${reference}`]),
+        'method: kto',
+        `beta: ${run.hyper.beta}`,
+        `desirable_weight: ${run.hyper.desirable_weight}`,
+        `undesirable_weight: ${run.hyper.undesirable_weight}`,
+        `learning_rate: ${run.hyper.lr}`,
+        'lr_schedule: constant',
+        'global_batch_size: 16',
+        'micro_batch_size: 4',
+        `max_steps: ${run.steps.length}`,
+        'shuffle: false',
+        'threads_per_worker: 1',
+        'data: { train: rows.jsonl }',
+      ];
+      writeFileSync(join(directory, 'run.yaml'), `${lines.join('\n')}\n`);
       const digests = new Set<string>();
       for (const workers of ['1', '2']) {
         const out = join(directory, `out-${workers}`);
@@ -137,24 +161,15 @@ describe('golden training runs', () => {
           out,
         ]);
         assert.equal(code, 0, stderr);
-        const metrics = readMetrics(join(out, 'metrics.jsonl'));
-        assert.equal(metrics.length, run.steps.length);
-        metrics.forEach((row, i) => {
-          const expected = run.steps[i]!;
-          const at = `${workers} workers, step ${i + 1}`;
-          assert.equal(row['step'], i + 1);
-          within(row['loss'], expected.loss, 1e-5, `${at}: loss`);
-          within(row['kl'], expected.kl, 1e-3, `${at}: kl`);
-          within(row['rewards/chosen'], expected.rewards_chosen, 1e-3, `${at}: rewards/chosen`);
-          within(row['rewards/rejected'], expected.rewards_rejected, 1e-3, `${at}: rewards/rejected`);
-          within(row['grad_norm'], expected.grad_norm, 1e-4 * expected.grad_norm, `${at}: grad_norm`);
-        });
-        if (!perturbed)
-          assert.equal(metrics[0]!['kl'], 0, 'at step 1 the policy is the reference, bit for bit');
-        compareWeights(join(out, 'model'), golden, run);
+        compareMetrics(readMetrics(join(out, 'metrics.jsonl')), run, `${workers} workers`);
+        if (start === undefined) {
+          const [first] = readMetrics(join(out, 'metrics.jsonl'));
+          assert.equal(first!['kl'], 0, 'at step 1 the policy is the reference, bit for bit');
+        }
+        compareWeights(join(out, 'model', trained), fixturePath(`golden/${name}/${final}`), run);
         digests.add(
           createHash('sha256')
-            .update(readFileSync(join(out, 'model/model.safetensors')))
+            .update(readFileSync(join(out, 'model', trained)))
             .digest('hex'),
         );
       }
@@ -162,3 +177,17 @@ describe('golden training runs', () => {
     });
   }
 });
+
+function compareMetrics(metrics: readonly Metrics[], run: GoldenRun, who: string): void {
+  assert.equal(metrics.length, run.steps.length);
+  metrics.forEach((row, i) => {
+    const expected = run.steps[i]!;
+    const at = `${who}, step ${i + 1}`;
+    assert.equal(row['step'], i + 1);
+    within(row['loss'], expected.loss, 1e-5, `${at}: loss`);
+    within(row['kl'], expected.kl, 1e-3, `${at}: kl`);
+    within(row['rewards/chosen'], expected.rewards_chosen, 1e-3, `${at}: rewards/chosen`);
+    within(row['rewards/rejected'], expected.rewards_rejected, 1e-3, `${at}: rewards/rejected`);
+    within(row['grad_norm'], expected.grad_norm, 1e-4 * expected.grad_norm, `${at}: grad_norm`);
+  });
+}

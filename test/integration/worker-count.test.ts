@@ -22,21 +22,23 @@ function columns(metricsFile: string): unknown[] {
   });
 }
 
-test('1, 2, 3 and 4 workers give the same weights and the same metrics, bit for bit', async (t) => {
-  const directory = temporaryDirectory(t);
-  const { prompts, completions, labels } = readFixture('golden/train_llama_full.json') as Texts;
-  const rows = prompts.flatMap((prompt, i) =>
-    // 26 rows: the second batch of an epoch is short, and its leaves are no power of two.
-    i < 10
-      ? [i, (i + 5) % 16].map((j) => ({ prompt, completion: completions[j], label: labels[j] }))
-      : [{ prompt, completion: completions[i], label: labels[i] }],
-  );
-  writeFileSync(join(directory, 'rows.jsonl'), rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
-  const file = join(directory, 'run.yaml');
-  writeFileSync(
-    file,
-    [
+const variants = {
+  'full fine-tuning': { keys: [], file: 'model.safetensors' },
+  LoRA: { keys: ['lora: { r: 4, alpha: 8 }'], file: 'adapter_model.safetensors' },
+};
+
+for (const [name, { keys, file }] of Object.entries(variants)) {
+  test(`${name}: 1, 2, 3 and 4 workers give the same weights and metrics, bit for bit`, async (t) => {
+    const directory = temporaryDirectory(t);
+    writeFileSync(
+      join(directory, 'rows.jsonl'),
+      rows()
+        .map((row) => `${JSON.stringify(row)}\n`)
+        .join(''),
+    );
+    const lines = [
       `model: ${fixturePath('models/llama')}`,
+      ...keys,
       'method: kto',
       'learning_rate: 1e-3',
       'lr_schedule: cosine',
@@ -47,17 +49,29 @@ test('1, 2, 3 and 4 workers give the same weights and the same metrics, bit for 
       'max_steps: 12',
       'threads_per_worker: 1',
       'data: { train: rows.jsonl }',
-      '',
-    ].join('\n'),
-  );
-  const runs = [];
-  for (const workers of [1, 2, 3, 4]) {
-    const out = join(directory, `out-${workers}`);
-    const { code, stderr } = await prospect(['train', file, '--workers', `${workers}`, '--out', out]);
-    assert.equal(code, 0, stderr);
-    const weights = createHash('sha256').update(readFileSync(join(out, 'model/model.safetensors')));
-    runs.push({ weights: weights.digest('hex'), metrics: columns(join(out, 'metrics.jsonl')) });
-  }
-  assert.equal(runs[0]!.metrics.length, 12);
-  for (const run of runs.slice(1)) assert.deepEqual(run, runs[0]);
-});
+    ];
+    const runFile = join(directory, 'run.yaml');
+    writeFileSync(runFile, `${lines.join('\n')}\n`);
+    const runs = [];
+    for (const workers of [1, 2, 3, 4]) {
+      const out = join(directory, `out-${workers}`);
+      const { code, stderr } = await prospect(['train', runFile, '--workers', `${workers}`, '--out', out]);
+      assert.equal(code, 0, stderr);
+      const weights = createHash('sha256')
+        .update(readFileSync(join(out, 'model', file)))
+        .digest('hex');
+      runs.push({ weights, metrics: columns(join(out, 'metrics.jsonl')) });
+    }
+    assert.equal(runs[0]!.metrics.length, 12);
+    for (const run of runs.slice(1)) assert.deepEqual(run, runs[0]);
+  });
+}
+
+/** 26 rows: the second batch of an epoch is short, and its leaves are no power of two. */
+function rows(): unknown[] {
+  const { prompts, completions, labels } = readFixture('golden/train_llama_full.json') as Texts;
+  return prompts.flatMap((prompt, i) => {
+    const answers = i < 10 ? [i, (i + 5) % 16] : [i];
+    return answers.map((j) => ({ prompt, completion: completions[j], label: labels[j] }));
+  });
+}

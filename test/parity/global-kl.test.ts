@@ -64,20 +64,22 @@ test('pairs of two lists of 8 give one z0 and one loss, from any number of shard
     for (let shards = 1; shards <= 16; shards++) {
       const parts = shard(examples, shards);
       const payloads = parts.map((part) =>
-        packValues(part.map(({ position, mismatchedLogRatio }) => ({ position, value: mismatchedLogRatio }))),
+        packValues(
+          part.map(({ position, mismatchedLogRatio }) => ({ position, values: [mismatchedLogRatio] })),
+        ),
       );
-      const z0 = ktoReferencePoint(mergeInBatchOrder(payloads, examples.length));
+      const z0 = ktoReferencePoint(mergeInBatchOrder(payloads, examples.length, 1));
       const terms = parts.map((part) =>
         packValues(
           part.map(({ position, logRatio, reward }) => {
             const settings = { beta, desirableWeight, undesirableWeight };
             const term = ktoTerm(logRatio, run.labels[position]!, z0, settings);
             assert.ok(Math.abs(term.reward! - reward) < 1e-3);
-            return { position, value: term.loss / examples.length };
+            return { position, values: [term.loss / examples.length] };
           }),
         ),
       );
-      const total = mergeInBatchOrder(terms, examples.length).reduce((sum, value) => sum + value, 0);
+      const total = mergeInBatchOrder(terms, examples.length, 1).reduce((sum, value) => sum + value, 0);
       assert.ok(Math.abs(z0 - kl) < 1e-3, `step ${step}, ${shards} shards: z0 ${z0}, golden ${kl}`);
       assert.ok(
         Math.abs(total - loss) < 1e-5,

@@ -3,7 +3,7 @@ import { after, before, describe, test } from 'node:test';
 import { z } from 'zod';
 
 import { openSafetensors } from '../../lib/safetensors/checkpoint.js';
-import type { Sequence } from '../../worker/model/language-model.js';
+import { sequenceLogps, type Sequence } from '../../worker/model/language-model.js';
 import { read } from '../../worker/tensorflow/tensor.js';
 import { loadModel, type LoadedModel } from '../unit/worker/model/loaded-model.js';
 import { fixturePath, readFixture } from './fixtures.js';
@@ -23,7 +23,7 @@ function assertClose(actual: number, expected: number, tolerance: number, what: 
 }
 
 /** Tolerances are those of the golden files' own README. */
-for (const name of ['llama', 'llama_bf16_sharded']) {
+for (const name of ['gpt2', 'gpt_neox', 'llama', 'llama_bf16_sharded', 'mistral']) {
   describe(`${name} equals transformers`, () => {
     const expected = golden.parse(readFixture(`golden/forward_${name}.json`));
     const sequences: Sequence[] = expected.prompt_ids.map((prompt, index) => ({
@@ -74,10 +74,10 @@ for (const name of ['llama', 'llama_bf16_sharded']) {
     test('loss of supervised fine-tuning, and its gradient of every parameter', () => {
       const tokens = expected.completion_ids.flat().length;
       const gradients = new Map<string, Float32Array>();
-      const logps = loaded.model.forwardBackward(
+      const tokenLogps = loaded.model.forwardBackward(
         loaded.weights,
         sequences,
-        (logps) => logps.map(() => -1 / tokens),
+        (found) => found.map(() => -1 / tokens),
         {
           add: ({ name: tensor }, gradient) => {
             assert.ok(!gradients.has(tensor), `${tensor} has its gradient twice`);
@@ -85,6 +85,7 @@ for (const name of ['llama', 'llama_bf16_sharded']) {
           },
         },
       );
+      const logps = sequenceLogps(tokenLogps);
       assertClose(-logps.reduce((sum, logp) => sum + logp, 0) / tokens, expected.sft_loss, 1e-5, 'loss');
       const file = openSafetensors(fixturePath(`golden/grads_${name}.safetensors`));
       try {

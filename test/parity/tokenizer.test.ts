@@ -78,7 +78,7 @@ test('rows of text give the ids that the golden KTO run was trained on', async (
   const { examples } = await loadExamples(file, tokenizer, {
     maxLength: 128,
     maxPromptLength: 64,
-    method: 'kto',
+    rows: 'labelled',
     skipBadRows: false,
   });
 

@@ -1,5 +1,5 @@
 import { RunError, messageOf } from '../../lib/errors.js';
-import { PeerLostError } from './peer-lost-error.js';
+import { PeerLostError } from '../peer-lost-error.js';
 import { digestOf, mustAgree } from './agreement.js';
 import { Exchange, type ExchangePlan } from './exchange.js';
 import { FrameError, decodeFrame, encodeFrame, routingIdOf, type Frame, type Sender } from './frame.js';

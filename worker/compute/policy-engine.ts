@@ -1,10 +1,18 @@
 import type { StageConfig } from '../../lib/config/types.js';
+import { requireResolved } from '../../lib/methods/weights.js';
 import type { NodePart } from '../collective/collective.js';
-import { objectiveOf, type BatchCounts, type Objective } from '../losses/objective.js';
-import type { ModelDescription } from '../model/description.js';
-import type { BoundWeights, LanguageModel, Sequence } from '../model/language-model.js';
-import { loadModel } from '../model/load.js';
-import { saveModel } from '../model/save.js';
+import { objectiveOf } from '../losses/methods.js';
+import { required, type BatchCounts, type BatchStatistics, type Objective } from '../losses/objective.js';
+import { completionLogps, type CompletionLogps } from '../model/completion-logps.js';
+import type { Critic } from '../model/critic.js';
+import type {
+  BoundWeights,
+  LanguageModel,
+  LogpGradient,
+  Sequence,
+  TokenStates,
+} from '../model/language-model.js';
+import { loadModel, type AdapterSource, type LoadedModel } from '../model/load.js';
 import {
   foldGradient,
   proposeWeights,
@@ -18,10 +26,11 @@ import { ownedRange, type ParameterLayout, type Range } from '../parameters/layo
 import { finishTree } from '../reduction/finish-tree.js';
 import type { TreeNode } from '../reduction/tree.js';
 import { GradientSlot } from './gradient-slot.js';
+import type { ReferenceAnswer } from '../reference/answer.js';
+import { judgedCompletion, scoredCompletion, type Judgement } from './scored-completion.js';
 
 export interface OpenPolicy {
-  readonly modelDir: string;
-  readonly stage: StageConfig;
+  readonly stage: StageConfig & { readonly model: string };
   readonly rank: number;
   readonly worldSize: number;
 }
@@ -32,13 +41,18 @@ export interface OpenedPolicy {
   readonly weights: readonly [readonly SharedArrayBuffer[], readonly SharedArrayBuffer[]];
 }
 
+/** An example with all that its loss depends on. */
+export interface LeafExample extends Judgement {
+  /** One, or the chosen and the rejected one. */
+  readonly completions: readonly Sequence[];
+  /** Null for a method without a reference. */
+  readonly reference: ReferenceAnswer | null;
+}
+
 /** One micro-batch (leaf) and where its gradient goes. */
 export interface LeafTask {
-  readonly sequences: readonly Sequence[];
-  readonly referenceLogps: readonly (number | null)[];
-  readonly desirable: readonly (boolean | null)[];
-  /** The method's batch statistic (KTO: z0). */
-  readonly statistic: number | null;
+  readonly examples: readonly LeafExample[];
+  readonly statistics: BatchStatistics;
   readonly counts: BatchCounts;
   readonly slot: number;
   /** Add to what the slot holds instead of replacing it. */
@@ -46,10 +60,12 @@ export interface LeafTask {
 }
 
 export interface ExampleTerm {
-  readonly logp: number;
   /** This example's share of the batch's loss. */
   readonly loss: number;
-  readonly reward: number | null;
+  /** Per completion. */
+  readonly logps: readonly number[];
+  /** Per completion; null for a method without rewards. */
+  readonly rewards: readonly (number | null)[];
 }
 
 /** A tensor's owned piece in every array that the update touches. */
@@ -65,9 +81,10 @@ interface OwnedPiece {
  * part of the parameters that this rank owns.
  */
 export class PolicyEngine {
-  private readonly description: ModelDescription;
+  private readonly loaded: LoadedModel;
   private readonly layout: ParameterLayout;
   private readonly model: LanguageModel;
+  private readonly critic: Critic | null;
   private readonly objective: Objective;
   private readonly weights: readonly [FlatBuffer, FlatBuffer];
   private readonly bound: readonly [BoundWeights, BoundWeights];
@@ -81,13 +98,14 @@ export class PolicyEngine {
   private proposed: StepScale | null = null;
 
   constructor(private readonly options: OpenPolicy) {
-    const { modelDir, stage, rank, worldSize } = options;
-    const loaded = loadModel(modelDir);
+    const { stage, rank, worldSize } = options;
+    this.objective = objectiveOf(requireResolved(stage.objective));
+    const loaded = loadModel(stage.model, adapterOf(stage), { withCritic: this.objective.needsCritic });
     const next = FlatBuffer.allocate(loaded.layout);
-    this.description = loaded.description;
+    this.loaded = loaded;
     this.layout = loaded.layout;
     this.model = loaded.model;
-    this.objective = objectiveOf(stage);
+    this.critic = loaded.critic;
     this.weights = [loaded.buffer, next];
     this.bound = [loaded.weights, this.model.bind(next)];
     this.owned = ownedRange(this.layout, rank, worldSize);
@@ -107,27 +125,55 @@ export class PolicyEngine {
     return this.slots.map((slot) => slot.buffer.memory);
   }
 
-  /** Log-probs of one micro-batch under the current weights, without gradient. Shape [batch]. */
-  logps(sequences: readonly Sequence[]): Float64Array {
-    return this.model.logps(this.bound[this.current], sequences);
+  /** Log-probs of one micro-batch under the current weights, without gradient; by token where the method needs them. */
+  score(sequences: readonly Sequence[]): readonly CompletionLogps[] {
+    const tokenLogps = this.model.tokenLogps(this.bound[this.current], sequences);
+    return tokenLogps.map((logps) => completionLogps(logps, this.objective.tokenLevel));
+  }
+
+  /** The critic's value of every completion token of one micro-batch under the current weights, by sequence. */
+  values(sequences: readonly Sequence[]): readonly Float32Array[] {
+    const critic = required(this.critic, 'a critic');
+    const weights = this.bound[this.current];
+    return this.model.readStates(weights, sequences, (states) => critic.values(weights, states));
   }
 
   /** Loss and gradient of one micro-batch. */
   leafGradient(task: LeafTask): readonly ExampleTerm[] {
-    const divisor = this.objective.averagedOver(task.counts);
     let terms: ExampleTerm[] = [];
-    const lossGradient = (logps: Float64Array): Float64Array => {
-      const raw = Array.from(logps, (logp, i) =>
-        this.objective.term(
-          { logp, referenceLogp: task.referenceLogps[i] ?? null, desirable: task.desirable[i] ?? null },
-          task.statistic,
+    const { tokenLevel } = this.objective;
+    const sink = this.slot(task.slot).sink(task.accumulate);
+    const weights = this.bound[this.current];
+    const sequences = task.examples.flatMap(({ completions }) => completions);
+    const lossGradient = (
+      tokenLogps: readonly Float32Array[],
+      states: TokenStates,
+    ): readonly LogpGradient[] => {
+      const scores = tokenLogps.map((logps) => completionLogps(logps, tokenLevel)).values();
+      const values = this.critic?.values(weights, states).values();
+      const units = task.examples.map((example) =>
+        example.completions.map((sequence, i) =>
+          scoredCompletion(
+            judgedCompletion(sequence, example, values?.next().value ?? null),
+            scores.next().value!,
+            example.reference?.completions[i] ?? null,
+          ),
         ),
       );
-      terms = raw.map(({ loss, reward }, i) => ({ logp: logps[i]!, loss: loss / divisor, reward }));
-      return Float64Array.from(raw, ({ dLogp }) => dLogp / divisor);
+      const unitTerms = units.map((unit) => this.objective.term(unit, task));
+      terms = unitTerms.map(({ loss, rewards }, i) => ({
+        loss,
+        logps: units[i]!.map(({ logp }) => logp),
+        rewards,
+      }));
+      this.critic?.backward(
+        states,
+        unitTerms.flatMap(({ valueGradients }) => required(valueGradients, 'gradients of the values')),
+        sink,
+      );
+      return unitTerms.flatMap(({ gradients }) => gradients);
     };
-    const sink = this.slot(task.slot).sink(task.accumulate);
-    this.model.forwardBackward(this.bound[this.current], task.sequences, lossGradient, sink);
+    this.model.forwardBackward(weights, sequences, lossGradient, sink);
     return terms;
   }
 
@@ -183,11 +229,11 @@ export class PolicyEngine {
   }
 
   save(directory: string): void {
-    saveModel(this.description, this.options.modelDir, this.weights[this.current], directory);
+    this.loaded.save(this.weights[this.current], directory);
   }
 
   dispose(): void {
-    for (const resource of [...this.bound, ...this.slots]) resource.dispose();
+    for (const resource of [...this.bound, ...this.slots, this.model]) resource.dispose();
   }
 
   private slot(index: number): GradientSlot {
@@ -222,4 +268,10 @@ export class PolicyEngine {
     }
     return pieces;
   }
+}
+
+/** What is trained instead of the model itself. */
+function adapterOf({ lora, adapter, seed }: StageConfig): AdapterSource | null {
+  if (lora !== null) return { fresh: lora, seed };
+  return adapter === null ? null : { directory: adapter };
 }

@@ -1,3 +1,4 @@
+import { baseOfAdapter } from '../model/adapter/adapter.js';
 import { loadModel, type LoadedModel } from '../model/load.js';
 import { configureThreads } from '../tensorflow/environment.js';
 
@@ -5,11 +6,14 @@ import { configureThreads } from '../tensorflow/environment.js';
 export type InferenceModel = Pick<LoadedModel, 'description' | 'model' | 'weights'>;
 
 /**
- * Loads a Hugging Face directory. Call it on the main thread, before anything else uses TensorFlow.
+ * Loads a Hugging Face directory, or an adapter in PEFT's format upon the model that it names. Call it on the main thread,
+ * before anything else uses TensorFlow.
  *
- * @throws ConfigError if the directory does not hold a supported model, or TensorFlow is not set up.
+ * @throws ConfigError if the directory does not hold a supported model, the adapter does not fit it, or TensorFlow is not
+ * set up.
  */
 export function openForInference(directory: string, threads: number): InferenceModel {
   configureThreads(threads);
-  return loadModel(directory);
+  const base = baseOfAdapter(directory);
+  return base === null ? loadModel(directory) : loadModel(base, { directory });
 }

@@ -1,12 +1,9 @@
-/**
- * Kahneman-Tversky Optimization (Ethayarajh et al. 2024, "KTO: Model Alignment as Prospect Theoretic Optimization",
- * arXiv:2402.01306, equation 8), as TRL's `KTOTrainer.kto_loss` computes it.
- *
- *   r  = log π(y|x) − log π_ref(y|x)
- *   z0 = max(0, mean over mismatched pairs (x, y′) of log π(y′|x) − log π_ref(y′|x)),   without gradient
- *   loss = λ_D (1 − σ(β (r − z0)))   for a desirable y
- *          λ_U (1 − σ(β (z0 − r)))   for an undesirable one
- */
+import { sequenceRatio, type Humanline } from './humanline.js';
+import { required, type JudgedCompletion, type Objective } from './objective.js';
+import type { ScoreScale } from '../../lib/methods/config.js';
+import { gradeOf } from '../../lib/methods/score-scale.js';
+import { sigmoid } from './sigmoid.js';
+import { onlyCompletion, type LossTerm } from './unpaired.js';
 
 export interface KtoSettings {
   /** Scale of the log-ratio: risk aversion in the value function. */
@@ -17,16 +14,28 @@ export interface KtoSettings {
   readonly undesirableWeight: number;
 }
 
-/** One example's loss before averaging, its gradient with respect to log π(y|x), and its reward β·r. */
-export interface LossTerm {
-  readonly loss: number;
-  readonly dLogp: number;
-  readonly reward: number | null;
+export interface KtoOptions extends KtoSettings {
+  /** Which mismatched pairs the mean of z0 counts: all, as TRL, or those with a log-ratio other than 0, as HALOs. */
+  readonly z0Denominator: 'all' | 'nonzero';
+  /** Null for log-ratios of whole completions. */
+  readonly humanline: Humanline | null;
+  /** Where rows have scores; null where they have labels. */
+  readonly scoreScale: ScoreScale | null;
 }
 
-const sigmoid = (x: number) => 1 / (1 + Math.exp(-x));
-
-/** @param logRatio r, in nats. @param z0 the reference point, in nats. */
+/**
+ * Kahneman-Tversky Optimization (Ethayarajh et al. 2024, "KTO: Model Alignment as Prospect Theoretic Optimization",
+ * arXiv:2402.01306, equation 8), as TRL's `KTOTrainer` computes it (v1.16.0 trl/trainer/kto_trainer.py L1442-1470,
+ * L1479-1482, L1548).
+ *
+ *   r  = log π(y|x) − log π_ref(y|x)
+ *   z0 = max(0, mean over mismatched pairs (x, y′) of log π(y′|x) − log π_ref(y′|x)),   without gradient
+ *   loss = λ_D (1 − σ(β (r − z0)))   for a desirable y
+ *          λ_U (1 − σ(β (z0 − r)))   for an undesirable one
+ *
+ * @param logRatio r, in nats
+ * @param z0 the reference point, in nats
+ */
 export function ktoTerm(logRatio: number, desirable: boolean, z0: number, settings: KtoSettings): LossTerm {
   const { beta, desirableWeight, undesirableWeight } = settings;
   const weight = desirable ? desirableWeight : undesirableWeight;
@@ -41,10 +50,66 @@ export function ktoTerm(logRatio: number, desirable: boolean, z0: number, settin
 }
 
 /**
+ * Score-based KTO (docs/math.md): the side is the grade's sign, and its size scales λ. A grade of ±1 is KTO, to the bit;
+ * one of 0 has neither loss nor gradient.
+ *
+ * @param grade from −1 to 1
+ */
+export function gradedKtoTerm(logRatio: number, grade: number, z0: number, settings: KtoSettings): LossTerm {
+  const size = Math.abs(grade);
+  return ktoTerm(logRatio, grade > 0, z0, {
+    beta: settings.beta,
+    desirableWeight: settings.desirableWeight * size,
+    undesirableWeight: settings.undesirableWeight * size,
+  });
+}
+
+/**
  * z0 from the log-ratios of a whole global batch's mismatched pairs, in nats, summed in the order given. The clamp comes
  * after the mean over all workers: it is not linear.
  */
 export function ktoReferencePoint(logRatios: readonly number[]): number {
+  // A batch whose rows all lack a usable pair says nothing of the drift: its reference point is the clamp.
+  if (logRatios.length === 0) return 0;
   const sum = logRatios.reduce((total, ratio) => total + ratio, 0);
   return Math.max(0, sum / logRatios.length);
+}
+
+/** The same where log-ratios of exactly 0 do not count (ContextualAI/HALOs@4831988 train/trainers.py L892-901). */
+export function nonzeroReferencePoint(logRatios: readonly number[]): number {
+  const counted = logRatios.filter((ratio) => ratio !== 0);
+  return counted.length === 0 ? 0 : ktoReferencePoint(counted);
+}
+
+export function kto(settings: KtoOptions): Objective {
+  const { humanline, scoreScale } = settings;
+  const referencePoint = settings.z0Denominator === 'all' ? ktoReferencePoint : nonzeroReferencePoint;
+  const grade = ({ desirable, score }: JudgedCompletion) => {
+    if (scoreScale !== null) return gradeOf(required(score, 'a score'), scoreScale);
+    return required(desirable, 'a label') ? 1 : -1;
+  };
+  return {
+    rows: 'unpaired',
+    needsReference: true,
+    tokenLevel: humanline !== null,
+    needsCritic: false,
+    batchStatistic: {
+      from: 'mismatched',
+      width: 1,
+      share: (completion) => [sequenceRatio(completion, humanline).value],
+      finish: (logRatios) => ({ z0: referencePoint(logRatios) }),
+    },
+    term: (unit, { counts, statistics }) => {
+      const completion = onlyCompletion(unit);
+      const ratio = sequenceRatio(completion, humanline);
+      const z0 = required(statistics.z0, 'z0');
+      const { loss, dLogp, reward } = gradedKtoTerm(ratio.value, grade(completion), z0, settings);
+      return {
+        loss: loss / counts.examples,
+        rewards: [reward],
+        gradients: [ratio.spread(dLogp / counts.examples)],
+        valueGradients: null,
+      };
+    },
+  };
 }

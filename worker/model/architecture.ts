@@ -7,9 +7,14 @@ import type { Rope } from './rope.js';
 /** A decoder as modules, from token ids to log-probs. Holds no weights. */
 export interface Architecture {
   readonly vocabSize: number;
-  readonly rope: Rope;
+  /** Tokens that a sequence may have; null where any number may. */
+  readonly maxLength: number | null;
+  /** Null where positions are not rotary. */
+  readonly rope: Rope | null;
+  /** The windows of its attention layers, each once: see attention-mask.ts. */
+  readonly windows: readonly (number | null)[];
   readonly embedding: Embedding;
-  readonly blocks: readonly Module<unknown>[];
+  readonly blocks: readonly Module[];
   readonly head: Head;
 }
 
@@ -21,5 +26,5 @@ export function isTied({ embedding, head }: Architecture): boolean {
 export function parametersOf(architecture: Architecture): TensorSpec[] {
   const { embedding, blocks, head } = architecture;
   const ofHead = isTied(architecture) ? head.parameters : [...head.parameters, head.weight];
-  return [embedding.weight, ...blocks.flatMap(({ parameters }) => parameters), ...ofHead];
+  return [...embedding.parameters, ...blocks.flatMap(({ parameters }) => parameters), ...ofHead];
 }

@@ -10,29 +10,38 @@ import {
   transpose,
 } from '../tensorflow/ops.js';
 import type { Tensor } from '../tensorflow/tensor.js';
-import { linear } from './linear.js';
+import { mergeHeads, splitHeads, type HeadProjection } from './heads.js';
+import type { Linear } from './linear.js';
 import type { Module, Pass } from './module.js';
 import { rotate, rotateBackward } from './rope.js';
+import { softcap } from './softcap.js';
 
-export interface AttentionShape {
-  readonly hiddenSize: number;
+export interface AttentionParts<Projected> {
+  readonly projection: HeadProjection<Projected>;
+  readonly output: Linear;
   /** Query heads. */
   readonly heads: number;
   /** Key and value heads; each serves `heads / kvHeads` consecutive query heads. */
   readonly kvHeads: number;
   readonly headDim: number;
-  /** Of all four projections. */
-  readonly bias: boolean;
+  /** How many keys a query sees, its own included; null for all before it. */
+  readonly window?: number | null;
+  /** Of the products of queries and keys; 1 / √headDim unless given. */
+  readonly scale?: number;
+  /** Bound of the scores (see `softcap`), null for none. */
+  readonly scoreCap?: number | null;
 }
 
 /** G query heads share a key head: their rows are laid one below the other, [batch · kvHeads, G · length, …]. */
-interface Saved {
-  readonly input: Tensor;
-  /** Rotated and divided by √headDim, grouped. */
+interface Saved<Projected> {
+  readonly projection: Projected;
+  /** Rotated and scaled, grouped. */
   readonly query: Tensor;
   /** Rotated, [batch · kvHeads, length, headDim]. */
   readonly key: Tensor;
   readonly value: Tensor;
+  /** Where the scores are bounded. */
+  readonly bounded: Tensor | null;
   /** Grouped, [.., length]. */
   readonly probabilities: Tensor;
   /** [tokens, heads · headDim] */
@@ -40,45 +49,44 @@ interface Saved {
 }
 
 /**
- * Causal self-attention with rotary positions and grouped queries (Ainslie et al. 2023, arXiv:2305.13245):
- * softmax(q kᵀ / √headDim + mask) v.
+ * Causal self-attention with grouped queries (Ainslie et al. 2023, arXiv:2305.13245), with rotary positions where the
+ * pass has them: softmax(q kᵀ · scale + mask) v.
  *
  * Backward of the softmax: dscores = p ∘ (dp − δ), where δ = Σ_keys p ∘ dp of each query is also Σ_features o ∘ do
  * (Dao et al. 2022, arXiv:2205.14135, appendix B).
  */
-export function attention(prefix: string, shape: AttentionShape): Module<Saved> {
-  const { hiddenSize, heads, kvHeads, headDim, bias } = shape;
+export function attention<Projected>(parts: AttentionParts<Projected>): Module<Saved<Projected>> {
+  const { projection, output: outputProjection, heads, kvHeads, headDim, window = null } = parts;
+  const { scale = 1 / Math.sqrt(headDim), scoreCap = null } = parts;
   const groupSize = heads / kvHeads;
-  const queryProjection = linear(`${prefix}.q_proj`, hiddenSize, heads * headDim, bias);
-  const keyProjection = linear(`${prefix}.k_proj`, hiddenSize, kvHeads * headDim, bias);
-  const valueProjection = linear(`${prefix}.v_proj`, hiddenSize, kvHeads * headDim, bias);
-  const outputProjection = linear(`${prefix}.o_proj`, heads * headDim, hiddenSize, bias);
-  const scale = 1 / Math.sqrt(headDim);
+  const bound = scoreCap === null ? null : softcap(scoreCap);
 
   const group = (x: Tensor, { batch, length }: Pass) =>
     reshape(x, [batch * kvHeads, groupSize * length, headDim]);
 
   return {
-    parameters: [queryProjection, keyProjection, valueProjection, outputProjection].flatMap(
-      ({ parameters }) => parameters,
-    ),
+    parameters: [...projection.parameters, ...outputProjection.parameters],
 
     forward(pass, input) {
       const { batch, length } = pass;
-      const rotated = rotate(splitHeads(queryProjection.forward(pass, input), heads, pass), pass.rope);
-      const query = group(multiply(rotated, scalar(scale)), pass);
-      const key = rotate(splitHeads(keyProjection.forward(pass, input), kvHeads, pass), pass.rope);
-      const value = splitHeads(valueProjection.forward(pass, input), kvHeads, pass);
+      const projected = projection.forward(pass, input);
+      const query = group(multiply(turn(projected.heads.query, pass), scalar(scale)), pass);
+      const key = turn(projected.heads.key, pass);
+      const { value } = projected.heads;
 
-      const scores = batchMatMul(query, key, { transposeB: true });
-      const masked = add(reshape(scores, [batch * heads, length, length]), pass.causalMask);
-      const probabilities = reshape(softmax(masked), scores.shape);
+      const products = batchMatMul(query, key, { transposeB: true });
+      const capped = bound?.forward(products);
+      const scores = reshape(capped?.output ?? products, [batch * heads, length, length]);
+      const probabilities = reshape(softmax(add(scores, pass.mask(window))), products.shape);
       const context = mergeHeads(batchMatMul(probabilities, value), heads, pass);
       const output = outputProjection.forward(pass, context);
-      return { output, saved: { input, query, key, value, probabilities, context } };
+      const bounded = capped?.bounded ?? null;
+      const saved = { projection: projected.saved, query, key, value, bounded, probabilities, context };
+      return { output, saved };
     },
 
-    backward(pass, { input, query, key, value, probabilities, context }, gradient, emit) {
+    backward(pass, saved, gradient, emit) {
+      const { query, key, value, bounded, probabilities, context } = saved;
       const dContext = outputProjection.backward(pass, context, gradient, emit);
       const delta = perHead(multiply(context, dContext), heads, pass);
       const dOutput = group(splitHeads(dContext, heads, pass), pass);
@@ -86,41 +94,29 @@ export function attention(prefix: string, shape: AttentionShape): Module<Saved> 
       const dProbabilities = batchMatMul(dOutput, value, { transposeB: true });
       const deltaColumn = reshape(delta, [...query.shape.slice(0, 2), 1]);
       const dScores = multiply(probabilities, subtract(dProbabilities, deltaColumn));
+      const dProducts = bounded === null ? dScores : bound!.backward(bounded, dScores);
 
-      const dRotated = reshape(multiply(batchMatMul(dScores, key), scalar(scale)), [
+      const dTurned = reshape(multiply(batchMatMul(dProducts, key), scalar(scale)), [
         pass.batch * heads,
         pass.length,
         headDim,
       ]);
-      const dQuery = mergeHeads(rotateBackward(dRotated, pass.rope), heads, pass);
-      const dKey = mergeHeads(
-        rotateBackward(batchMatMul(dScores, query, { transposeA: true }), pass.rope),
-        kvHeads,
-        pass,
-      );
-      return add(
-        add(
-          queryProjection.backward(pass, input, dQuery, emit),
-          keyProjection.backward(pass, input, dKey, emit),
-        ),
-        valueProjection.backward(pass, input, mergeHeads(dValue, kvHeads, pass), emit),
-      );
+      const ofHeads = {
+        query: turnBackward(dTurned, pass),
+        key: turnBackward(batchMatMul(dProducts, query, { transposeA: true }), pass),
+        value: dValue,
+      };
+      return projection.backward(pass, saved.projection, ofHeads, emit);
     },
   };
 }
 
-/** [tokens, heads · headDim] → [batch · heads, length, headDim] */
-function splitHeads(x: Tensor, heads: number, { batch, length }: Pass): Tensor {
-  const headDim = x.shape[1]! / heads;
-  const byHead = transpose(reshape(x, [batch, length, heads, headDim]), [0, 2, 1, 3]);
-  return reshape(byHead, [batch * heads, length, headDim]);
+function turn(x: Tensor, { rope }: Pass): Tensor {
+  return rope === null ? x : rotate(x, rope);
 }
 
-/** [batch · heads, length, headDim], in whatever grouping → [tokens, heads · headDim] */
-function mergeHeads(x: Tensor, heads: number, { batch, length }: Pass): Tensor {
-  const headDim = x.shape[2]!;
-  const byToken = transpose(reshape(x, [batch, heads, length, headDim]), [0, 2, 1, 3]);
-  return reshape(byToken, [batch * length, heads * headDim]);
+function turnBackward(gradient: Tensor, { rope }: Pass): Tensor {
+  return rope === null ? gradient : rotateBackward(gradient, rope);
 }
 
 /** Sums the features of each head: [tokens, heads · headDim] → [batch, heads, length] */

@@ -8,6 +8,11 @@ export interface Sequence {
   readonly completionStart: number;
 }
 
+/** Tokens of a sequence that are scored. */
+export function completionLength({ ids, completionStart }: Sequence): number {
+  return ids.length - Math.max(1, completionStart);
+}
+
 /** Sequences padded on the right to the longest of them. With a causal mask no token sees the padding. */
 export interface Batch {
   readonly size: number;
@@ -26,9 +31,21 @@ export interface ScoredBatch extends Batch {
 /** Any token would do: what stands at a padded position changes nothing. */
 const PADDING_ID = 0;
 
-/** @throws ConfigError if a token id lies outside of the vocabulary. */
-export function padded(sequences: readonly Int32Array[], vocabSize: number): Batch {
+/** What a model takes. */
+export interface InputLimits {
+  readonly vocabSize: number;
+  /** Tokens that a sequence may have; null where any number may. */
+  readonly maxLength: number | null;
+}
+
+/** @throws ConfigError if a sequence is too long for the model, or a token id lies outside of its vocabulary. */
+export function padded(sequences: readonly Int32Array[], { vocabSize, maxLength }: InputLimits): Batch {
   const length = Math.max(...sequences.map((ids) => ids.length));
+  if (maxLength !== null && length > maxLength) {
+    throw new ConfigError(
+      `a sequence of ${length} tokens is longer than the ${maxLength} positions of the model; lower max_length`,
+    );
+  }
   const ids = new Int32Array(sequences.length * length).fill(PADDING_ID);
   sequences.forEach((sequence, index) => {
     const outside = sequence.find((id) => id < 0 || id >= vocabSize);
@@ -43,10 +60,10 @@ export function padded(sequences: readonly Int32Array[], vocabSize: number): Bat
 }
 
 /** @throws ConfigError as `padded`; Error if there is nothing to score. */
-export function scored(sequences: readonly Sequence[], vocabSize: number): ScoredBatch {
+export function scored(sequences: readonly Sequence[], limits: InputLimits): ScoredBatch {
   const batch = padded(
     sequences.map(({ ids }) => ids),
-    vocabSize,
+    limits,
   );
   const rows: number[] = [];
   const labels: number[] = [];

@@ -1,50 +1,20 @@
-import { add } from '../tensorflow/ops.js';
+import { chain, parallel, residual } from './compose.js';
 import type { Module } from './module.js';
 
-interface Parts<AttentionNorm, Attention, MlpNorm, Mlp> {
-  readonly attentionNorm: Module<AttentionNorm>;
-  readonly attention: Module<Attention>;
-  readonly mlpNorm: Module<MlpNorm>;
-  readonly mlp: Module<Mlp>;
+/** The parts of a decoder layer. */
+export interface BlockParts {
+  readonly attentionNorm: Module;
+  readonly attention: Module;
+  readonly mlpNorm: Module;
+  readonly mlp: Module;
 }
 
-interface Saved<AttentionNorm, Attention, MlpNorm, Mlp> {
-  readonly attentionNorm: AttentionNorm;
-  readonly attention: Attention;
-  readonly mlpNorm: MlpNorm;
-  readonly mlp: Mlp;
+/** Normalized before each part: h = x + attention(norm(x)), y = h + mlp(norm(h)). */
+export function preNormBlock({ attentionNorm, attention, mlpNorm, mlp }: BlockParts): Module {
+  return chain(residual(chain(attentionNorm, attention)), residual(chain(mlpNorm, mlp)));
 }
 
-/** A decoder layer, normalized before each part: h = x + attention(norm(x)), y = h + mlp(norm(h)). */
-export function preNormBlock<AttentionNorm, Attention, MlpNorm, Mlp>({
-  attentionNorm,
-  attention,
-  mlpNorm,
-  mlp,
-}: Parts<AttentionNorm, Attention, MlpNorm, Mlp>): Module<Saved<AttentionNorm, Attention, MlpNorm, Mlp>> {
-  return {
-    parameters: [attentionNorm, attention, mlpNorm, mlp].flatMap(({ parameters }) => parameters),
-
-    forward(pass, input) {
-      const normedInput = attentionNorm.forward(pass, input);
-      const attended = attention.forward(pass, normedInput.output);
-      const hidden = add(input, attended.output);
-      const normedHidden = mlpNorm.forward(pass, hidden);
-      const transformed = mlp.forward(pass, normedHidden.output);
-      const saved = {
-        attentionNorm: normedInput.saved,
-        attention: attended.saved,
-        mlpNorm: normedHidden.saved,
-        mlp: transformed.saved,
-      };
-      return { output: add(hidden, transformed.output), saved };
-    },
-
-    backward(pass, saved, gradient, emit) {
-      const dNormedHidden = mlp.backward(pass, saved.mlp, gradient, emit);
-      const dHidden = add(gradient, mlpNorm.backward(pass, saved.mlpNorm, dNormedHidden, emit));
-      const dNormedInput = attention.backward(pass, saved.attention, dHidden, emit);
-      return add(dHidden, attentionNorm.backward(pass, saved.attentionNorm, dNormedInput, emit));
-    },
-  };
+/** Both parts from the same input: y = x + attention(norm(x)) + mlp(norm′(x)) (GPT-J; Black et al. 2022, arXiv:2204.06745). */
+export function parallelBlock({ attentionNorm, attention, mlpNorm, mlp }: BlockParts): Module {
+  return residual(parallel(chain(attentionNorm, attention), chain(mlpNorm, mlp)));
 }

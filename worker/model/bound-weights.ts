@@ -12,8 +12,14 @@ export class BoundWeights {
     );
   }
 
-  tensor(name: string): Tensor {
-    const tensor = this.tensors.get(name);
+  /** The weight of that name, if it is among these. */
+  find(name: string): Tensor | undefined {
+    return this.tensors.get(name);
+  }
+
+  /** The weight of that name. */
+  get(name: string): Tensor {
+    const tensor = this.find(name);
     if (tensor === undefined) throw new Error(`there is no weight ${name}`);
     return tensor;
   }

@@ -1,9 +1,10 @@
 import type { TensorSpec } from '../parameters/layout.js';
 import { crossEntropy, type CrossEntropy } from '../tensorflow/cross-entropy.js';
 import { addRowsTo, addTo } from '../tensorflow/in-place.js';
-import { concatRows, gatherRows, matMul, multiply, sliceRows, zeros } from '../tensorflow/ops.js';
+import { concat, gatherRows, matMul, multiply, slice, zeros } from '../tensorflow/ops.js';
 import { dispose, floats, ints, read, scope, type Tensor } from '../tensorflow/tensor.js';
 import type { EmitGradient, Module, Pass } from './module.js';
+import { softcap } from './softcap.js';
 
 /** Targets whose logits are in memory at a time. A constant: another number gives other bits. */
 const TARGETS_PER_CHUNK = 1024;
@@ -18,7 +19,7 @@ interface Saved<Norm> {
   readonly norm: Norm;
   /** Normalized activations of the targets, [targets, hidden]. */
   readonly hidden: Tensor;
-  /** softmax − onehot of all targets where they fit one chunk; otherwise the backward computes it again. */
+  /** Of the cross-entropy of all targets, where they fit one chunk; otherwise the backward computes it again. */
   readonly logitsGradient: Tensor | null;
 }
 
@@ -32,29 +33,57 @@ export interface Head<Norm = unknown> {
   forward(pass: Pass, input: Tensor, targets: Targets): { logps: Float32Array; saved: Saved<Norm> };
   /**
    * @param logpGradients dLoss/dlogp of each target
-   * @returns the gradients of the input and of the vocabulary's weight; the latter is not emitted.
+   * @param trainsWeight whether the gradient of the vocabulary's weight is needed
+   * @returns the gradients of the input and of the vocabulary's weight; the latter is not emitted, and null if not needed.
    */
   backward(
     pass: Pass,
     saved: Saved<Norm>,
     targets: Targets,
     logpGradients: Float32Array,
+    trainsWeight: boolean,
     emit: EmitGradient,
-  ): { inputGradient: Tensor; weightGradient: Tensor };
+  ): HeadGradients;
+  /** Normalized activations of some rows, [rows, hidden], as `forward` has them. */
+  hidden(pass: Pass, input: Tensor, rows: Int32Array): Tensor;
   /** Logits of some rows of the activations, [rows, vocabulary]. */
   logits(pass: Pass, input: Tensor, rows: Int32Array): Tensor;
+}
+
+export interface HeadGradients {
+  readonly inputGradient: Tensor;
+  readonly weightGradient: Tensor | null;
+}
+
+interface Options {
+  /** Bound of the logits (see `softcap`), null for none. */
+  readonly logitCap?: number | null;
+  readonly targetsPerChunk?: number;
 }
 
 export function head<Norm>(
   norm: Module<Norm>,
   weight: TensorSpec,
-  targetsPerChunk = TARGETS_PER_CHUNK,
+  { logitCap = null, targetsPerChunk = TARGETS_PER_CHUNK }: Options = {},
 ): Head<Norm> {
+  const bound = logitCap === null ? null : softcap(logitCap);
   const project = (pass: Pass, hidden: Tensor) =>
     matMul(hidden, pass.weight(weight.name), { transposeB: true });
 
-  const classify = (pass: Pass, hidden: Tensor, labels: Int32Array, { start, count }: Chunk): CrossEntropy =>
-    crossEntropy(project(pass, sliceRows(hidden, start, count)), labels.subarray(start, start + count));
+  /** Cross-entropy of a chunk's targets; its gradient is that of `project`'s result. */
+  const classify = (
+    pass: Pass,
+    hidden: Tensor,
+    labels: Int32Array,
+    { start, count }: Chunk,
+  ): CrossEntropy => {
+    const projected = project(pass, slice(hidden, 0, start, count));
+    const chunkLabels = labels.subarray(start, start + count);
+    if (bound === null) return crossEntropy(projected, chunkLabels);
+    const { output, bounded } = bound.forward(projected);
+    const { loss, gradient } = crossEntropy(output, chunkLabels);
+    return { loss, gradient: bound.backward(bounded, gradient) };
+  };
 
   return {
     parameters: norm.parameters,
@@ -79,7 +108,8 @@ export function head<Norm>(
       return { logps, saved: { norm: savedNorm, hidden, logitsGradient } };
     },
 
-    backward(pass, { norm: savedNorm, hidden, logitsGradient }, { rows, labels }, logpGradients, emit) {
+    backward(pass, saved, { rows, labels }, logpGradients, trainsWeight, emit) {
+      const { norm: savedNorm, hidden, logitsGradient } = saved;
       // logp = −crossEntropy. Scaling the rows of the small `hidden` spares scaling those of the large logits.
       const scale = floats(
         [rows.length, 1],
@@ -90,27 +120,41 @@ export function head<Norm>(
       let weightGradient: Tensor | null = null;
       for (const chunk of chunksOf(rows.length, targetsPerChunk)) {
         const { start, count } = chunk;
-        const [ofWeight, ofHidden] = scope((): [Tensor, Tensor] => {
+        const [ofWeight, ofHidden] = scope((): [Tensor | null, Tensor] => {
           const ofLogits = logitsGradient ?? classify(pass, hidden, labels, chunk).gradient;
           return [
-            matMul(ofLogits, sliceRows(scaledHidden, start, count), { transposeA: true }),
+            trainsWeight
+              ? matMul(ofLogits, slice(scaledHidden, 0, start, count), { transposeA: true })
+              : null,
             matMul(ofLogits, pass.weight(weight.name)),
           ];
         });
         hiddenGradients.push(ofHidden);
-        weightGradient = weightGradient === null ? ofWeight : addTo(weightGradient, ofWeight);
-        if (weightGradient !== ofWeight) dispose(ofWeight);
+        weightGradient = addInto(weightGradient, ofWeight);
       }
-      const dHidden = multiply(concatRows(hiddenGradients), scale);
+      const dHidden = multiply(concat(hiddenGradients, 0), scale);
       const dGathered = norm.backward(pass, savedNorm, dHidden, emit);
       return {
         inputGradient: addRowsTo(zeros([pass.batch * pass.length, hidden.shape[1]!]), rows, dGathered),
-        weightGradient: weightGradient!,
+        weightGradient,
       };
     },
 
-    logits: (pass, input, rows) => project(pass, norm.forward(pass, gatherRows(input, ints(rows))).output),
+    hidden: (pass, input, rows) => norm.forward(pass, gatherRows(input, ints(rows))).output,
+
+    logits(pass, input, rows) {
+      const projected = project(pass, norm.forward(pass, gatherRows(input, ints(rows))).output);
+      return bound === null ? projected : bound.forward(projected).output;
+    },
   };
+}
+
+/** total + x, where either may be missing. Uses up both. */
+function addInto(total: Tensor | null, x: Tensor | null): Tensor | null {
+  if (total === null || x === null) return total ?? x;
+  const sum = addTo(total, x);
+  dispose(x);
+  return sum;
 }
 
 interface Chunk {

@@ -1,13 +1,12 @@
 import type { FlatBuffer } from '../parameters/flat-buffer.js';
-import type { ParameterLayout, TensorPlace } from '../parameters/layout.js';
+import type { ParameterLayout, TensorPlace, TensorSpec } from '../parameters/layout.js';
 import { dispose, read, scope, type Tensor } from '../tensorflow/tensor.js';
-import { isTied, type Architecture } from './architecture.js';
+import { attentionMask } from './attention-mask.js';
+import { isTied, parametersOf, type Architecture } from './architecture.js';
 import { padded, scored, type Batch, type ScoredBatch, type Sequence } from './batch.js';
 import { BoundWeights } from './bound-weights.js';
-import { causalMask } from './causal-mask.js';
-import type { ModelDescription } from './description.js';
-import { buildArchitecture } from './families.js';
-import type { EmitGradient, Pass } from './module.js';
+import type { HeadGradients } from './head.js';
+import type { EmitGradient, Module, Pass } from './module.js';
 
 export type { BoundWeights, Sequence };
 
@@ -18,6 +17,17 @@ export interface GradientSink {
    * first. `gradient` is freed on return.
    */
   add(place: TensorPlace, gradient: Tensor): void;
+}
+
+/** dLoss/dlogp of one sequence: of each of its completion tokens, or one number for all of them. */
+export type LogpGradient = number | Float32Array | Float64Array;
+
+/** What the model makes of a batch just before it predicts the completion tokens. Freed behind whoever is given it. */
+export interface TokenStates {
+  /** Of each sequence's completion tokens, sequence after sequence, [tokens, hidden]. */
+  readonly hidden: Tensor;
+  /** Completion tokens of each sequence. */
+  readonly counts: readonly number[];
 }
 
 /** A position of a batch: token `token` of sequence `sequence`. */
@@ -31,15 +41,33 @@ export interface Position {
  * `forwardBackward` give the same log-probs; another composition or order of the batch may differ in the last bits.
  */
 export class LanguageModel {
-  private readonly architecture: Architecture;
   private readonly places: ReadonlyMap<string, TensorPlace>;
+  /** The lowest block that the backward reaches. */
+  private readonly lowestBlock: number;
+  private readonly trainsEmbedding: boolean;
 
-  constructor(description: ModelDescription, layout: ParameterLayout) {
-    this.architecture = buildArchitecture(description.config);
+  /**
+   * @param layout the model's parameters that are trained: those that gradients are computed of
+   * @param frozen the weights of all others, which this takes over
+   */
+  constructor(
+    private readonly architecture: Architecture,
+    layout: Pick<ParameterLayout, 'tensors'>,
+    private readonly frozen: BoundWeights | null = null,
+  ) {
     this.places = new Map(layout.tensors.map((place) => [place.name, place]));
+    const known = new Set(parametersOf(architecture).map(({ name }) => name));
+    const unknown = layout.tensors.find(({ name }) => !known.has(name));
+    if (unknown !== undefined) throw new Error(`the model has no parameter ${unknown.name}`);
+
+    const { embedding, blocks } = architecture;
+    const isTrained = ({ name }: TensorSpec) => this.places.has(name);
+    this.trainsEmbedding = embedding.parameters.some(isTrained);
+    const lowest = blocks.findIndex(({ parameters }) => parameters.some(isTrained));
+    this.lowestBlock = this.trainsEmbedding ? 0 : lowest === -1 ? blocks.length : lowest;
   }
 
-  /** Wraps weights that lie over this model's layout, without a copy. Bind two buffers to alternate between them. */
+  /** Wraps weights over the trained parameters, and maybe others, without a copy. Bind two buffers to alternate between them. */
   bind(weights: FlatBuffer): BoundWeights {
     return new BoundWeights(weights);
   }
@@ -47,8 +75,8 @@ export class LanguageModel {
   /** Log-prob of every completion token, by sequence. */
   tokenLogps(weights: BoundWeights, sequences: readonly Sequence[]): Float32Array[] {
     return scope(() => {
-      const batch = scored(sequences, this.architecture.vocabSize);
-      const pass = beginPass(this.architecture, weights, batch);
+      const batch = scored(sequences, this.architecture);
+      const pass = this.beginPass(weights, batch);
       const output = this.forward(pass, batch);
       const { logps } = this.architecture.head.forward(pass, output, batch.targets);
       return splitBySequence(batch, logps);
@@ -57,36 +85,52 @@ export class LanguageModel {
 
   /** Sum of the log-probs of each sequence's completion tokens, [sequences]. */
   logps(weights: BoundWeights, sequences: readonly Sequence[]): Float64Array {
-    return sumsOf(this.tokenLogps(weights, sequences));
+    return sequenceLogps(this.tokenLogps(weights, sequences));
   }
 
   /**
    * One batch's share of the loss's gradient.
    *
-   * @param lossGradient maps the log-probs of the sequences to dLoss/dlogp of each
-   * @returns the log-probs of the sequences, as `logps`
+   * @param lossGradient maps the log-probs of the completion tokens, by sequence, to the loss's gradient of them; may read
+   *   the tokens' states, through which no gradient flows
+   * @returns the log-probs of the completion tokens, as `tokenLogps`
    */
   forwardBackward(
     weights: BoundWeights,
     sequences: readonly Sequence[],
-    lossGradient: (logps: Float64Array) => Float64Array,
+    lossGradient: (tokenLogps: readonly Float32Array[], states: TokenStates) => readonly LogpGradient[],
     sink: GradientSink,
-  ): Float64Array {
+  ): Float32Array[] {
     return scope(() => {
-      const batch = scored(sequences, this.architecture.vocabSize);
-      const pass = beginPass(this.architecture, weights, batch);
+      const batch = scored(sequences, this.architecture);
+      const pass = this.beginPass(weights, batch);
       const { head } = this.architecture;
       const { output, saved } = this.forwardSaving(pass, batch);
       const scoring = scope(() => head.forward(pass, output, batch.targets));
       dispose(output);
-      const logps = sumsOf(splitBySequence(batch, scoring.logps));
+      const tokenLogps = splitBySequence(batch, scoring.logps);
 
       const emit = emitter(this.places, sink);
-      const perTarget = spreadOverTargets(batch, lossGradient(logps));
-      const fromHead = scope(() => head.backward(pass, scoring.saved, batch.targets, perTarget, emit));
+      const states = { hidden: scoring.saved.hidden, counts: batch.targetCounts };
+      const perTarget = spreadOverTargets(batch, lossGradient(tokenLogps, states));
+      const trainsHead = this.places.has(head.weight.name);
+      const fromHead = scope(() =>
+        head.backward(pass, scoring.saved, batch.targets, perTarget, trainsHead, emit),
+      );
       dispose(scoring.saved);
       this.backward(pass, batch, saved, fromHead, emit);
-      return logps;
+      return tokenLogps;
+    });
+  }
+
+  /** Gives `use` the states of the completion tokens, bit for bit those that `forwardBackward` has. */
+  readStates<T>(weights: BoundWeights, sequences: readonly Sequence[], use: (states: TokenStates) => T): T {
+    return scope(() => {
+      const batch = scored(sequences, this.architecture);
+      const pass = this.beginPass(weights, batch);
+      const output = this.forward(pass, batch);
+      const hidden = this.architecture.head.hidden(pass, output, batch.targets.rows);
+      return use({ hidden, counts: batch.targetCounts });
     });
   }
 
@@ -98,32 +142,48 @@ export class LanguageModel {
   ): Float32Array[] {
     return scope(() => {
       const { vocabSize, head } = this.architecture;
-      const batch = padded(sequences, vocabSize);
-      const pass = beginPass(this.architecture, weights, batch);
+      const batch = padded(sequences, this.architecture);
+      const pass = this.beginPass(weights, batch);
       const rows = Int32Array.from(positions, ({ sequence, token }) => sequence * batch.length + token);
       const logits = read(head.logits(pass, this.forward(pass, batch), rows));
       return positions.map((_, index) => logits.subarray(index * vocabSize, (index + 1) * vocabSize));
     });
   }
 
+  /** Frees the frozen weights. */
+  dispose(): void {
+    this.frozen?.dispose();
+  }
+
+  /** The tensors that a pass shares belong to the open scope. */
+  private beginPass(weights: BoundWeights, { size, length }: Batch): Pass {
+    const { rope, windows } = this.architecture;
+    const masks = new Map(windows.map((window) => [window, attentionMask(length, window)]));
+    return {
+      batch: size,
+      length,
+      weight: (name) => {
+        const tensor = weights.find(name) ?? this.frozen?.find(name);
+        if (tensor === undefined) throw new Error(`there is no weight ${name}`);
+        return tensor;
+      },
+      rope: rope?.tables(length) ?? null,
+      mask: (window) => masks.get(window)!,
+    };
+  }
+
   /** Through embedding and blocks, keeping one block's activations at a time. */
   private forward(pass: Pass, batch: Batch): Tensor {
     const { embedding, blocks } = this.architecture;
-    return blocks.reduce(
-      (input, block) => {
-        const output = scope(() => block.forward(pass, input).output);
-        dispose(input);
-        return output;
-      },
-      embedding.forward(pass, batch.ids),
-    );
+    return forwardThrough(blocks, pass, embedding.forward(pass, batch.ids));
   }
 
-  /** The same, with what each block's backward needs. */
+  /** The same, with what the backward of each block from the lowest one on needs. */
   private forwardSaving(pass: Pass, batch: Batch): { output: Tensor; saved: unknown[] } {
     const { embedding, blocks } = this.architecture;
     let output = embedding.forward(pass, batch.ids);
-    const saved = blocks.map((block) => {
+    output = forwardThrough(blocks.slice(0, this.lowestBlock), pass, output);
+    const saved = blocks.slice(this.lowestBlock).map((block) => {
       const input = output;
       const step = scope(() => block.forward(pass, input));
       output = step.output;
@@ -132,41 +192,46 @@ export class LanguageModel {
     return { output, saved };
   }
 
-  /** From the head's gradients down to the embedding, freeing each block's activations behind it. */
+  /** From the head's gradients down to the lowest block that is trained, freeing each block's activations behind it. */
   private backward(
     pass: Pass,
     batch: Batch,
     saved: readonly unknown[],
-    fromHead: { readonly inputGradient: Tensor; readonly weightGradient: Tensor },
+    { inputGradient, weightGradient }: HeadGradients,
     emit: EmitGradient,
   ): void {
     const { embedding, blocks, head } = this.architecture;
     const tied = isTied(this.architecture);
-    if (!tied) emit(head.weight.name, fromHead.weightGradient);
-    const gradient = blocks.reduceRight((upper, block, index) => {
+    if (!tied && weightGradient !== null) emit(head.weight.name, () => weightGradient);
+    const gradient = blocks.slice(this.lowestBlock).reduceRight((upper, block, index) => {
       const lower = scope(() => block.backward(pass, saved[index], upper, emit));
       dispose([upper, saved[index]]);
       return lower;
-    }, fromHead.inputGradient);
-    embedding.backward(batch.ids, gradient, tied ? fromHead.weightGradient : null, emit);
+    }, inputGradient);
+    if (this.trainsEmbedding) {
+      embedding.backward(pass, batch.ids, gradient, tied ? weightGradient : null, emit);
+    }
   }
 }
 
-/** The tensors that a pass shares belong to the open scope. */
-function beginPass(architecture: Architecture, weights: BoundWeights, { size, length }: Batch): Pass {
-  return {
-    batch: size,
-    length,
-    weight: (name) => weights.tensor(name),
-    rope: architecture.rope.tables(length),
-    causalMask: causalMask(length),
-  };
+/** Sum of each sequence's token log-probs, in float64, in token order. */
+export function sequenceLogps(tokenLogps: readonly Float32Array[]): Float64Array {
+  return Float64Array.from(tokenLogps, (logps) => logps.reduce((sum, logp) => sum + logp, 0));
+}
+
+function forwardThrough(blocks: readonly Module[], pass: Pass, first: Tensor): Tensor {
+  return blocks.reduce((input, block) => {
+    const output = scope(() => block.forward(pass, input).output);
+    dispose(input);
+    return output;
+  }, first);
 }
 
 function emitter(places: ReadonlyMap<string, TensorPlace>, sink: GradientSink): EmitGradient {
-  return (name, gradient) => {
+  return (name, compute) => {
     const place = places.get(name);
-    if (place === undefined) throw new Error(`the layout has no place for the gradient of ${name}`);
+    if (place === undefined) return;
+    const gradient = compute();
     sink.add(place, gradient);
     dispose(gradient);
   };
@@ -177,18 +242,27 @@ function splitBySequence({ targetCounts }: ScoredBatch, values: Float32Array): F
   return targetCounts.map((count) => values.subarray(start, (start += count)));
 }
 
-/** In float64, in token order. */
-function sumsOf(tokenLogps: readonly Float32Array[]): Float64Array {
-  return Float64Array.from(tokenLogps, (logps) => logps.reduce((sum, logp) => sum + logp, 0));
-}
-
-/** A sequence's gradient is that of each of its tokens. */
-function spreadOverTargets({ targets, targetCounts }: ScoredBatch, perSequence: Float64Array): Float32Array {
+/** One gradient for each target; a sequence's single number is that of each of its tokens. */
+function spreadOverTargets(
+  { targets, targetCounts }: ScoredBatch,
+  perSequence: readonly LogpGradient[],
+): Float32Array {
   if (perSequence.length !== targetCounts.length) {
     throw new Error(`${perSequence.length} loss gradients for ${targetCounts.length} sequences`);
   }
   const perTarget = new Float32Array(targets.rows.length);
   let start = 0;
-  targetCounts.forEach((count, index) => perTarget.fill(perSequence[index]!, start, (start += count)));
+  targetCounts.forEach((count, index) => {
+    const gradient = perSequence[index]!;
+    if (typeof gradient === 'number') {
+      perTarget.fill(gradient, start, start + count);
+    } else {
+      if (gradient.length !== count) {
+        throw new Error(`${gradient.length} loss gradients for the ${count} tokens of sequence ${index}`);
+      }
+      perTarget.set(gradient, start);
+    }
+    start += count;
+  });
   return perTarget;
 }

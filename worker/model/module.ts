@@ -10,21 +10,25 @@ export interface Pass {
   readonly length: number;
   /** The weight of that name. */
   weight(name: string): Tensor;
-  readonly rope: RopeTables;
-  /** Added to attention scores, [length, length]: 0 where a query may see a key, −∞ above the diagonal. */
-  readonly causalMask: Tensor;
+  /** Null where attention knows no rotary positions. */
+  readonly rope: RopeTables | null;
+  /** Added to the scores of attention that sees the last `window` keys, null for all of them: see attention-mask.ts. */
+  mask(window: number | null): Tensor;
 }
 
-/** Takes over the whole gradient of one parameter; called once for each. */
-export type EmitGradient = (name: string, gradient: Tensor) => void;
+/**
+ * Hands over the whole gradient of one parameter; called once for each. `compute` is called only where the parameter is
+ * trained, so that a frozen one costs nothing; what it returns is used up.
+ */
+export type EmitGradient = (name: string, compute: () => Tensor) => void;
 
 /**
  * A part of a model that maps activations [tokens, features] to activations.
  *
- * `forward` keeps in `saved` what `backward` will need, each tensor once, so that the caller can free it; `backward`
- * maps the loss's gradient of the output to that of the input, and emits those of the parameters.
+ * `forward` keeps in `saved` what `backward` will need, and nothing else of its results, so that the caller can free it;
+ * `backward` maps the loss's gradient of the output to that of the input, and emits those of the parameters.
  */
-export interface Module<Saved> {
+export interface Module<Saved = unknown> {
   /** Names as in the Hugging Face file. */
   readonly parameters: readonly TensorSpec[];
   forward(pass: Pass, input: Tensor): { output: Tensor; saved: Saved };

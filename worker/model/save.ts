@@ -1,100 +1,61 @@
-import { copyFileSync, existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { z } from 'zod';
 
-import { RunError } from '../../lib/errors.js';
 import { writeSafetensors } from '../../lib/safetensors/write.js';
-import type { FlatBuffer } from '../parameters/flat-buffer.js';
-import { readJson, type ModelDescription } from './description.js';
+import { copyCompanions } from './companions.js';
+import type { ModelDescription } from './description.js';
+import type { StoredTensor } from './stored-tensors.js';
+import { writeDirectory } from './write-directory.js';
 
-/** Copied as they are, where the source has them. */
-const COMPANIONS = [
-  'generation_config.json',
-  'tokenizer.json',
-  'tokenizer_config.json',
-  'tokenizer.model',
-  'special_tokens_map.json',
-  'added_tokens.json',
-  'vocab.json',
-  'merges.txt',
-  'chat_template.jinja',
-  'chat_template.json',
-];
+/** What the weights are written as, by the name that `config.json` has for it. */
+const DTYPE = 'float32';
 
 const configSchema = z.looseObject({});
 
 /**
- * Writes a Hugging Face directory with the given weights, in float32: `config.json`, `model.safetensors`, and the
- * tokenizer's files as in `sourceDir`. It appears complete at `targetDir`, in place of what was there, or not at all.
+ * Writes a Hugging Face directory in float32: `config.json`, `model.safetensors` with the tensors' names as they were read,
+ * and the tokenizer's files as in the source. It appears complete at `targetDir`, in place of what was there, or not at all.
  *
+ * @param valuesOf called once for each tensor, when its turn comes
  * @throws RunError if it cannot be written.
  */
 export function saveModel(
-  description: ModelDescription,
-  sourceDir: string,
-  weights: FlatBuffer,
+  { directory: sourceDir, tensors }: ModelDescription,
+  valuesOf: (tensor: StoredTensor) => Float32Array,
   targetDir: string,
 ): void {
-  try {
-    const temporary = siblingOf(targetDir, 'tmp');
-    mkdirSync(temporary, { recursive: true });
-    try {
-      writeFileSync(join(temporary, 'config.json'), configText(sourceDir));
-      for (const name of COMPANIONS) {
-        if (existsSync(join(sourceDir, name))) copyFileSync(join(sourceDir, name), join(temporary, name));
-      }
-      writeWeights(description, weights, join(temporary, 'model.safetensors'));
-      moveInto(targetDir, temporary);
-    } catch (error) {
-      rmSync(temporary, { recursive: true, force: true });
-      throw error;
-    }
-  } catch (error) {
-    throw isSystemError(error)
-      ? new RunError(`${targetDir}: the model cannot be written (${error.message})`)
-      : error;
-  }
+  writeDirectory(targetDir, (directory) => {
+    writeFileSync(join(directory, 'config.json'), configText(sourceDir));
+    copyCompanions(sourceDir, directory);
+    const sources = tensors.map((tensor) => ({
+      name: tensor.storedAs,
+      shape: tensor.shape,
+      values: () => valuesOf(tensor),
+    }));
+    writeSafetensors(join(directory, 'model.safetensors'), sources, {
+      dtype: 'F32',
+      metadata: { format: 'pt' },
+    });
+  });
 }
 
-/** A hidden name beside `path`, on the same file system. */
-function siblingOf(path: string, suffix: string): string {
-  return join(dirname(path), `.${basename(path)}.${process.pid}.${suffix}`);
-}
-
-/** Renames `complete` to `target`; what was there goes once the new one stands. */
-function moveInto(target: string, complete: string): void {
-  if (!existsSync(target)) {
-    renameSync(complete, target);
-    return;
-  }
-  const replaced = siblingOf(target, 'old');
-  renameSync(target, replaced);
-  try {
-    renameSync(complete, target);
-  } catch (error) {
-    renameSync(replaced, target);
-    throw error;
-  }
-  rmSync(replaced, { recursive: true, force: true });
-}
-
-function writeWeights(description: ModelDescription, weights: FlatBuffer, path: string): void {
-  const places = new Map(weights.layout.tensors.map((place) => [place.name, place]));
-  const sources = description.tensors.map(({ name, shape }) => ({
-    name,
-    shape,
-    values: () => weights.tensor(places.get(name)!),
-  }));
-  writeSafetensors(path, sources, { dtype: 'F32', metadata: { format: 'pt' } });
-}
-
-function isSystemError(error: unknown): error is Error {
-  return error instanceof Error && 'syscall' in error;
-}
-
-/** The source's config, saying float32 under the key that it uses (`dtype` since transformers 5). */
+/**
+ * The source's config, saying float32 under the key that it uses (`dtype` since transformers 5). The rest of the text stays
+ * as it is: written anew, 30.0 would become 30, which `transformers` refuses where it wants a float.
+ */
 function configText(sourceDir: string): string {
-  const config = configSchema.parse(readJson(join(sourceDir, 'config.json')));
+  const text = readFileSync(join(sourceDir, 'config.json'), 'utf8');
+  const config = configSchema.parse(JSON.parse(text));
   const key = 'dtype' in config ? 'dtype' : 'torch_dtype';
-  return `${JSON.stringify({ ...config, [key]: 'float32' }, null, 2)}\n`;
+  if (config[key] === DTYPE) return text;
+  if (!(key in config)) return text.replace('{', `{\n  "${key}": "${DTYPE}",`);
+  const entry = new RegExp(`"${key}"\\s*:\\s*("[^"]*"|null)`, 'g');
+  const edits = [...text.matchAll(entry)].map(
+    ({ 0: { length }, index }) => `${text.slice(0, index)}"${key}": "${DTYPE}"${text.slice(index + length)}`,
+  );
+  // The same key may stand deeper as well.
+  const edited = edits.find((candidate) => configSchema.parse(JSON.parse(candidate))[key] === DTYPE);
+  if (edited === undefined) throw new Error(`${sourceDir}/config.json: "${key}" cannot be set`);
+  return edited;
 }

@@ -36,6 +36,13 @@ export class FlatBuffer {
     return view;
   }
 
+  /** The values of the tensor of that name, in place. */
+  named(name: string): Float32Array {
+    const place = this.layout.tensors.find((tensor) => tensor.name === name);
+    if (place === undefined) throw new Error(`there is no tensor ${name} in this flat space`);
+    return this.tensor(place);
+  }
+
   /** The values of a range, in place: one view per segment that it touches, in order. Empty for an empty range. */
   slices({ start, end }: Range): Float32Array[] {
     const found: Float32Array[] = [];

@@ -1,64 +1,60 @@
-import { credentials, type Client } from '@grpc/grpc-js';
-import { RunError, messageOf } from '../../lib/errors.js';
+import { credentials, status, type Client, type ServiceError } from '@grpc/grpc-js';
+import { RunError } from '../../lib/errors.js';
 import { callUnary, connect } from '../../proto/calls.js';
 import { referenceService } from '../../proto/services.js';
-import type { Sequence } from '../model/language-model.js';
-import { mismatchedSequences, type Leaf } from '../trainer/work.js';
-
-/** The reference's log-probs of one leaf, in leaf order. */
-export interface ReferenceAnswers {
-  readonly own: readonly number[];
-  /** Null where the example has no mismatched pair. */
-  readonly mismatched: readonly (number | null)[];
-}
+import { completionLength, type Sequence } from '../model/batch.js';
+import type { CompletionLogps } from '../model/completion-logps.js';
+import { PeerLostError } from '../peer-lost-error.js';
+import { ownSequences, mismatchedSequences, type Leaf } from '../trainer/work.js';
+import { readCompletion, type ReferenceAnswer } from './answer.js';
 
 /** Asks the node's reference replica for whole leaves. */
 export class ReferenceClient {
   private readonly client: Client;
+  private readonly name: string;
 
-  constructor(private readonly socketPath: string) {
+  /** @param byToken ask for the log-probs of every token too */
+  constructor(
+    socketPath: string,
+    private readonly byToken: boolean,
+  ) {
     this.client = connect(`unix:${socketPath}`, credentials.createInsecure());
+    this.name = `the reference replica at ${socketPath}`;
   }
 
-  /** A leaf's answers: those that came with the work, or else computed by the replica. */
-  async answers(leaf: Leaf): Promise<ReferenceAnswers> {
-    if (leaf.every(isAnswered)) {
-      return {
-        own: leaf.map(({ referenceLogp }) => referenceLogp!),
-        mismatched: leaf.map(({ mismatchedReferenceLogp }) => mismatchedReferenceLogp),
-      };
-    }
-    const pairs = mismatchedSequences(leaf);
-    const own = await this.logps(leaf.map((example) => example.own));
-    const answered = pairs.length === 0 ? [] : await this.logps(pairs);
-    let next = 0;
-    const mismatched = leaf.map((example) => (example.mismatched === null ? null : answered[next++]!));
-    return { own, mismatched };
+  /** A leaf's answers, by example: those that came with the work, or else computed by the replica. */
+  async answers(leaf: Leaf): Promise<readonly ReferenceAnswer[]> {
+    const known = leaf.flatMap(({ reference }) => reference ?? []);
+    if (known.length === leaf.length) return known;
+    const own = (await this.logps(ownSequences(leaf))).values();
+    const mismatched = (await this.logps(mismatchedSequences(leaf))).values();
+    return leaf.map((example) => ({
+      completions: example.completions.map(() => own.next().value!),
+      mismatched: example.mismatched === null ? null : mismatched.next().value!,
+    }));
   }
 
   close(): void {
     this.client.close();
   }
 
-  private async logps(sequences: readonly Sequence[]): Promise<number[]> {
-    const request = {
-      sequences: sequences.map(({ ids, completionStart }) => ({ ids: Array.from(ids), completionStart })),
-    };
-    const response = await callUnary(this.client, referenceService.logProbs, request).catch(
+  private async logps(sequences: readonly Sequence[]): Promise<CompletionLogps[]> {
+    if (sequences.length === 0) return [];
+    const messages = sequences.map(({ ids, completionStart }) => ({ ids: Array.from(ids), completionStart }));
+    const request = { sequences: messages, byToken: this.byToken };
+    const { completions } = await callUnary(this.client, referenceService.logProbs, request).catch(
       (error: unknown) => {
-        throw new RunError(`reference replica at ${this.socketPath}: ${messageOf(error)}`);
+        // grpc-js rejects with a ServiceError only.
+        const { code, details } = error as ServiceError;
+        const kind = code === status.UNAVAILABLE ? PeerLostError : RunError;
+        throw new kind(`${this.name}: ${details}`);
       },
     );
-    const { logps } = response;
-    if (logps.length !== sequences.length || !logps.every(Number.isFinite)) {
-      throw new RunError(
-        `reference replica at ${this.socketPath} gave ${logps.length} answers for ${sequences.length} sequences`,
-      );
+    if (completions.length !== sequences.length) {
+      throw new RunError(`${this.name} gave ${completions.length} answers for ${sequences.length} sequences`);
     }
-    return logps;
+    return completions.map((message, i) =>
+      readCompletion(message, this.byToken ? completionLength(sequences[i]!) : null, this.name),
+    );
   }
-}
-
-function isAnswered({ referenceLogp, mismatched, mismatchedReferenceLogp }: Leaf[number]): boolean {
-  return referenceLogp !== null && (mismatched === null || mismatchedReferenceLogp !== null);
 }

@@ -2,7 +2,7 @@ import { rmSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { ConfigError, ExitCode, messageOf } from '../../lib/errors.js';
 import { createLogger } from '../../lib/log.js';
-import { announceReady, exitWithParent } from '../../lib/process/lifeline.js';
+import { announceFailure, announceReady, exitWithParent } from '../../lib/process/lifeline.js';
 import { EngineThread } from '../compute/engine-thread.js';
 import { describeModel } from '../model/description.js';
 import { configureThreads } from '../tensorflow/environment.js';
@@ -11,30 +11,36 @@ import { serveReference } from './server.js';
 
 interface ReplicaOptions {
   readonly model: string;
+  readonly adapter: string | null;
   readonly socket: string;
   readonly threads: number;
 }
 
 function readOptions(): ReplicaOptions {
   const { values } = parseArgs({
-    options: { model: { type: 'string' }, socket: { type: 'string' }, threads: { type: 'string' } },
+    options: {
+      model: { type: 'string' },
+      adapter: { type: 'string' },
+      socket: { type: 'string' },
+      threads: { type: 'string' },
+    },
   });
   const { model, socket } = values;
   const threads = Number(values.threads);
   if (model === undefined || socket === undefined || !Number.isInteger(threads) || threads < 1) {
     throw new ConfigError('reference: needs --model DIR --socket PATH --threads N');
   }
-  return { model, socket, threads };
+  return { model, adapter: values.adapter ?? null, socket, threads };
 }
 
 /** Loads the model, then serves until a signal. */
-async function main({ model, socket, threads }: ReplicaOptions): Promise<void> {
+async function main({ model, adapter, socket, threads }: ReplicaOptions): Promise<void> {
   configureThreads(threads);
   const { config } = describeModel(model);
   const engine = new EngineThread<OpenReference, ReferenceEngine>(
     new URL('./reference-thread.js', import.meta.url),
   );
-  await engine.open({ modelDir: model });
+  await engine.open({ modelDir: model, adapterDir: adapter });
   const server = await serveReference(socket, engine, config.vocabSize);
   const end = async (): Promise<void> => {
     server.forceShutdown();
@@ -53,5 +59,6 @@ try {
   await main(readOptions());
 } catch (error) {
   log.error({ err: error }, messageOf(error));
+  await announceFailure(error);
   process.exit(error instanceof ConfigError ? ExitCode.badInput : ExitCode.failed);
 }

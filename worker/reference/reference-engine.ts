@@ -1,24 +1,29 @@
+import { completionLogps, type CompletionLogps } from '../model/completion-logps.js';
 import type { Sequence } from '../model/language-model.js';
 import { loadModel, type LoadedModel } from '../model/load.js';
 
 export interface OpenReference {
   readonly modelDir: string;
+  /** An adapter upon it, in PEFT's format; null for the model as it is. */
+  readonly adapterDir: string | null;
 }
 
 /** The frozen reference model, on the replica's compute thread. */
 export class ReferenceEngine {
   private readonly loaded: LoadedModel;
 
-  constructor({ modelDir }: OpenReference) {
-    this.loaded = loadModel(modelDir);
+  constructor({ modelDir, adapterDir }: OpenReference) {
+    this.loaded = loadModel(modelDir, adapterDir === null ? null : { directory: adapterDir });
   }
 
-  /** Log-probs of one micro-batch, computed whole and alone. Shape [batch]. */
-  logps(sequences: readonly Sequence[]): Float64Array {
-    return this.loaded.model.logps(this.loaded.weights, sequences);
+  /** Log-probs of one micro-batch, computed whole and alone. */
+  score(sequences: readonly Sequence[], byToken: boolean): readonly CompletionLogps[] {
+    const tokenLogps = this.loaded.model.tokenLogps(this.loaded.weights, sequences);
+    return tokenLogps.map((logps) => completionLogps(logps, byToken));
   }
 
   dispose(): void {
     this.loaded.weights.dispose();
+    this.loaded.model.dispose();
   }
 }

@@ -5,6 +5,7 @@ import { channelOptions, serve, type StatusLike } from '../../proto/calls.js';
 import { referenceService, type v1 } from '../../proto/services.js';
 import type { EngineThread } from '../compute/engine-thread.js';
 import type { Sequence } from '../model/language-model.js';
+import { completionMessage } from './answer.js';
 import type { OpenReference, ReferenceEngine } from './reference-engine.js';
 
 /** A caller's mistake: answered with INVALID_ARGUMENT. */
@@ -47,7 +48,9 @@ export async function serveReference(
 ): Promise<Server> {
   const server = new Server(channelOptions);
   const logProbs = async (request: v1.LogProbsRequest): Promise<v1.LogProbsResponse.$Properties> => ({
-    logps: Array.from(await engine.call('logps', readSequences(request, vocabSize))),
+    completions: (await engine.call('score', readSequences(request, vocabSize), request.byToken)).map(
+      completionMessage,
+    ),
   });
   serve(server, referenceService, { logProbs }, toStatus);
   new HealthImplementation({ '': 'SERVING', 'prospect.v1.ReferenceService': 'SERVING' }).addToServer(server);

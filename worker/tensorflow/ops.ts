@@ -50,6 +50,10 @@ export const multiply = binary('Mul');
 export const square = unary('Square');
 export const rsqrt = unary('Rsqrt');
 export const sigmoid = unary('Sigmoid');
+export const tanh = unary('Tanh');
+export const exp = unary('Exp');
+/** 2/√π ∫₀ˣ e^(−t²) dt */
+export const erf = unary('Erf');
 /** Over the last dimension. */
 export const softmax = unary('Softmax');
 /** Over the last dimension. */
@@ -129,18 +133,20 @@ export const gatherRows = (x: Tensor, rows: Tensor): Tensor =>
 const sliceOp = op('Slice');
 const sliceAttributes = [FLOAT, typeAttribute('Index', Dtype.int32)];
 
-/** Rows [start, start + count) of a matrix. */
-export const sliceRows = (x: Tensor, start: number, count: number): Tensor =>
-  sliceOp([x, ints([start, 0]), ints([count, x.shape[1]!])], sliceAttributes);
+/** Elements [start, start + count) of one dimension, all of the others. */
+export function slice(x: Tensor, axis: number, start: number, count: number): Tensor {
+  const starts = x.shape.map((_, dimension) => (dimension === axis ? start : 0));
+  return sliceOp([x, ints(starts), ints(x.shape.with(axis, count))], sliceAttributes);
+}
 
 const concatOp = op('ConcatV2');
 const concatTypes = [FLOAT, typeAttribute('Tidx', Dtype.int32)];
 
-/** Matrices with the same columns, one below the other; the matrix itself if it is one. */
-export const concatRows = (parts: readonly Tensor[]): Tensor =>
+/** Tensors that differ in one dimension only, one after the other along it; the tensor itself if it is one. */
+export const concat = (parts: readonly Tensor[], axis: number): Tensor =>
   parts.length === 1
     ? parts[0]!
-    : concatOp([...parts, intScalar(0)], [...concatTypes, intAttribute('N', parts.length)]);
+    : concatOp([...parts, intScalar(axis)], [...concatTypes, intAttribute('N', parts.length)]);
 
 const fillOp = op('Fill');
 const fillAttributes = [FLOAT, typeAttribute('index_type', Dtype.int32)];

@@ -34,12 +34,14 @@ export function scope<T>(body: () => T): T {
   }
 }
 
-/** Frees tensors (a tensor, or arrays and plain objects of tensors) before their scope ends. */
+/** Frees tensors (a tensor, or arrays and plain objects of tensors, also with repeats) before their scope ends. */
 export function dispose(tensors: unknown): void {
-  forEachTensor(tensors, (tensor) => {
+  const distinct = new Set<Tensor>();
+  forEachTensor(tensors, (tensor) => distinct.add(tensor));
+  for (const tensor of distinct) {
     for (const made of scopes) made.delete(tensor);
     loadTensorFlow().deleteTensor(tensor.id);
-  });
+  }
 }
 
 /** Registers a new handle with the innermost scope. Outside of any scope whoever made it disposes of it. */

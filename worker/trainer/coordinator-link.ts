@@ -4,8 +4,6 @@ import { connect, openDuplex } from '../../proto/calls.js';
 import { clusterService, v1 } from '../../proto/services.js';
 import { Mailbox } from './mailbox.js';
 
-const HEARTBEAT_INTERVAL_MS = 1000;
-
 /** What the coordinator says besides a step's work, its commit, and stop. */
 export type ControlMessage =
   | { readonly kind: 'membership'; readonly membership: v1.Membership }
@@ -22,7 +20,7 @@ export class CoordinatorLink {
   private stop: (reason: string) => void = () => undefined;
   private readonly client: Client;
   private readonly stream: ClientDuplexStream<v1.JoinRequest.$Properties, v1.JoinResponse>;
-  private readonly heartbeat: NodeJS.Timeout;
+  private heartbeat: NodeJS.Timeout | undefined;
 
   /** @param onWork called as soon as work arrives, before anyone reads it */
   constructor(
@@ -37,11 +35,16 @@ export class CoordinatorLink {
       this.fail(new RunError(`lost the coordinator at ${address}: ${error.message}`)),
     );
     this.stream.on('end', () => this.fail(new RunError(`the coordinator at ${address} closed the stream`)));
-    this.heartbeat = setInterval(() => this.send({ heartbeat: {} }), HEARTBEAT_INTERVAL_MS);
   }
 
   send(message: v1.JoinRequest.$Properties): void {
     this.stream.write(message);
+  }
+
+  /** Sends a sign of life at this interval from now on. */
+  beatEvery(intervalMs: number): void {
+    clearInterval(this.heartbeat);
+    this.heartbeat = setInterval(() => this.send({ heartbeat: {} }), intervalMs);
   }
 
   /** Ends the stream once everything sent has left. */

@@ -49,7 +49,10 @@ export class Session {
     this.stage.prepare(work);
   }
 
-  private async join({ generation, rank, members }: v1.Membership): Promise<void> {
+  private async join({ generation, rank, members, heartbeatIntervalMs }: v1.Membership): Promise<void> {
+    if (heartbeatIntervalMs === 0)
+      throw new RunError('the coordinator did not say how often it wants a heartbeat');
+    this.link.beatEvery(heartbeatIntervalMs);
     const endpoints = members.map(({ collectiveEndpoint }) => collectiveEndpoint ?? '');
     await this.collective.connect({ generation, rank, endpoints });
     this.place = { generation, rank, worldSize: members.length };

@@ -5,12 +5,15 @@ import type { v1 } from '../../proto/services.js';
 import type { Collective } from '../collective/collective.js';
 import type { EngineThread } from '../compute/engine-thread.js';
 import type { OpenPolicy, PolicyEngine } from '../compute/policy-engine.js';
-import { objectiveOf } from '../losses/objective.js';
+import { objectiveOf } from '../losses/methods.js';
+import { needsOf, type MethodNeeds } from '../../lib/methods/needs.js';
+import { requireResolved } from '../../lib/methods/weights.js';
 import { describeModel } from '../model/description.js';
 import { FlatBuffer } from '../parameters/flat-buffer.js';
-import { ReferenceClient, type ReferenceAnswers } from '../reference/client.js';
+import { answerMessage } from '../reference/answer.js';
+import { ReferenceClient } from '../reference/client.js';
 import type { CoordinatorLink } from './coordinator-link.js';
-import { trainStep, type StepContext, type StepOutcome } from './step.js';
+import { trainStep, type LeafAnswers, type StepContext, type StepOutcome } from './step.js';
 import { readStepWork, type Expected, type StepTask } from './work.js';
 
 /** This worker's place among the workers of one generation. */
@@ -22,7 +25,7 @@ export interface Place {
 
 interface ReadyStep {
   readonly task: StepTask;
-  readonly answers: Promise<readonly ReferenceAnswers[]> | null;
+  readonly answers: Promise<LeafAnswers> | null;
 }
 
 /** One stage on this worker: the open policy, and its steps in order. */
@@ -43,27 +46,23 @@ export class StageTrainer {
     collective: Collective,
   ): Promise<StageTrainer> {
     const stage = stageOf(start);
-    const { modelDir } = start;
     const { rank, worldSize } = place;
-    const { config } = describeModel(modelDir);
-    await policy.open({ modelDir, stage, rank, worldSize });
+    const { vocabSize } = describeModel(stage.model).config;
+    await policy.open({ stage, rank, worldSize });
     const { layout, weights } = await policy.call('opened');
     const context: StepContext = {
       stage,
       totalSteps: start.totalSteps,
       rank,
-      objective: objectiveOf(stage),
+      objective: objectiveOf(requireResolved(stage.objective)),
       policy,
       collective,
       layout,
       weights: [FlatBuffer.wrap(layout, weights[0]), FlatBuffer.wrap(layout, weights[1])],
     };
-    const reference = start.referenceSocket === '' ? null : new ReferenceClient(start.referenceSocket);
-    return new StageTrainer(
-      context,
-      { ...place, stage: start.stage, vocabSize: config.vocabSize },
-      reference,
-    );
+    const needs = needsOf(stage.objective);
+    const expected = { ...place, stage: start.stage, vocabSize, needs };
+    return new StageTrainer(context, expected, openReference(start, needs));
   }
 
   get trainableParameters(): number {
@@ -73,16 +72,10 @@ export class StageTrainer {
   /** Work has arrived, perhaps a step ahead: asks the reference for its answers at once. */
   prepare(work: v1.StepWork): void {
     const task = readStepWork(work, this.expected);
-    const { objective } = this.context;
-    let answers: ReadyStep['answers'] = null;
-    if (objective.needsReference) {
-      const { reference } = this;
-      if (reference === null)
-        throw new RunError(`${this.context.stage.method} needs a reference replica, and none was given`);
-      answers = inOrder(task.leaves, (leaf) => reference.answers(leaf));
-      // A failure is raised where the step awaits the answers; until then nobody else does.
-      answers.catch(() => undefined);
-    }
+    const { reference } = this;
+    const answers = reference && inOrder(task.leaves, (leaf) => reference.answers(leaf));
+    // A failure is raised where the step awaits the answers; until then nobody else does.
+    answers?.catch(() => undefined);
     this.arrived.set(task.step, { task, answers });
   }
 
@@ -109,13 +102,19 @@ export class StageTrainer {
   }
 }
 
-function stageOf({ runYaml, stage }: v1.StageStart): StageConfig {
+/** The stage's settings, and the model directory that it starts from. */
+function stageOf({ runYaml }: v1.StageStart): StageConfig & { readonly model: string } {
   const file = 'the run file from the coordinator';
-  const { stages } = parseRunFile(runYaml, file, { baseDir: '/' });
-  const config = stages[stage - 1];
-  if (config === undefined)
-    throw new RunError(`${file} has ${stages.length} stages, and stage ${stage} is to start`);
-  return config;
+  const [stage] = parseRunFile(runYaml, file, { baseDir: '/' }).stages;
+  const { model } = stage;
+  if (model === null) throw new RunError(`${file} names no model`);
+  return { ...stage, model };
+}
+
+function openReference({ referenceSocket }: v1.StageStart, needs: MethodNeeds): ReferenceClient | null {
+  if (!needs.reference) return null;
+  if (referenceSocket === '') throw new RunError('the method needs a reference replica, and none was given');
+  return new ReferenceClient(referenceSocket, needs.tokenLevel);
 }
 
 /** One leaf at a time: the replica computes one after the other anyway, and the first answers are needed first. */
@@ -128,14 +127,14 @@ async function inOrder<T, R>(items: readonly T[], ask: (item: T) => Promise<R>):
 function reportOf(task: StepTask, outcome: StepOutcome, generation: number): v1.StepReport.$Properties {
   const examples = task.leaves.flatMap((leaf, i) =>
     leaf.map(({ position }, j) => {
-      const { loss, logp, reward } = outcome.terms[i]![j]!;
+      const { loss, logps, rewards } = outcome.terms[i]![j]!;
+      const answer = outcome.reference?.[i]?.[j];
       return {
         position,
         loss,
-        logp,
-        reward,
-        referenceLogp: outcome.reference?.[i]?.own[j] ?? null,
-        mismatchedReferenceLogp: outcome.reference?.[i]?.mismatched[j] ?? null,
+        logps: [...logps],
+        rewards: rewards.filter((reward) => reward !== null),
+        reference: answer === undefined ? null : answerMessage(answer),
       };
     }),
   );
@@ -145,7 +144,7 @@ function reportOf(task: StepTask, outcome: StepOutcome, generation: number): v1.
     step: task.step,
     generation,
     examples,
-    z0: outcome.statistic,
+    z0: outcome.statistics.z0 ?? null,
     gradNorm: outcome.gradientNorm,
     learningRate: outcome.learningRate,
     times: {

@@ -3,16 +3,17 @@ import type { StageConfig } from '../../lib/config/types.js';
 import type { Collective } from '../collective/collective.js';
 import type { EngineThread } from '../compute/engine-thread.js';
 import type { ExampleTerm, OpenPolicy, PolicyEngine } from '../compute/policy-engine.js';
-import type { Objective } from '../losses/objective.js';
+import { judgedCompletion, scoredCompletion } from '../compute/scored-completion.js';
+import type { BatchStatistic, BatchStatistics, Objective } from '../losses/objective.js';
 import { clipScale, gradientNorm } from '../optimizer/gradient-norm.js';
 import { learningRateAt } from '../optimizer/schedule.js';
 import { FlatBuffer } from '../parameters/flat-buffer.js';
 import { BLOCK_SIZE, type ParameterLayout } from '../parameters/layout.js';
 import { accumulationPlan, type TreeNode } from '../reduction/tree.js';
-import type { ReferenceAnswers } from '../reference/client.js';
-import { mergeInBatchOrder, packValues, type PositionedValue } from './batch-statistic.js';
+import type { ReferenceAnswer } from '../reference/answer.js';
+import { mergeInBatchOrder, packValues, type PositionedValues } from './batch-statistic.js';
 import { PhaseClock, type PhaseTimes } from './phase-clock.js';
-import { mismatchedSequences, type StepTask } from './work.js';
+import { mismatchedSequences, ownSequences, type StepTask } from './work.js';
 
 /** Everything of a stage that a step needs. */
 export interface StepContext {
@@ -27,12 +28,15 @@ export interface StepContext {
   readonly weights: readonly [FlatBuffer, FlatBuffer];
 }
 
+/** The reference's answers, per leaf and example. */
+export type LeafAnswers = readonly (readonly ReferenceAnswer[])[];
+
 /** What this worker reports of a step. */
 export interface StepOutcome {
   /** Per leaf, in leaf order. */
   readonly terms: readonly (readonly ExampleTerm[])[];
-  readonly reference: readonly ReferenceAnswers[] | null;
-  readonly statistic: number | null;
+  readonly reference: LeafAnswers | null;
+  readonly statistics: BatchStatistics;
   readonly gradientNorm: number;
   readonly learningRate: number;
   readonly times: PhaseTimes;
@@ -47,7 +51,7 @@ const Phase = { statistic: 0, gradients: 1, norm: 2, weights: 3 } as const;
  */
 export async function trainStep(
   task: StepTask,
-  answers: Promise<readonly ReferenceAnswers[]> | null,
+  answers: Promise<LeafAnswers> | null,
   context: StepContext,
 ): Promise<StepOutcome> {
   const { stage, totalSteps, policy, collective } = context;
@@ -56,11 +60,11 @@ export async function trainStep(
   // 3. Reference: asked when the work arrived, a step ahead.
   const reference = await clock.time('reference', answers);
   // 4. Batch statistics: what every example's loss depends on.
-  const statistic = await clock.time('statistic', shareStatistic(task, reference, context));
+  const statistics = await clock.time('statistic', shareStatistics(task, reference, context));
   // 5. Loss and gradient, leaf by leaf.
   const { terms, nodes } = await clock.time(
     'gradient',
-    sumLeafGradients(task, reference, statistic, context),
+    sumLeafGradients(task, reference, statistics, context),
   );
   // 6. All-reduce: finish the sum on the owned part, clip by the global norm, update, and share the new weights.
   const squares = await clock.time('allReduce', reduceGradients(task, nodes, context));
@@ -71,33 +75,76 @@ export async function trainStep(
   const next = context.weights[proposed === 0 ? 0 : 1];
   await clock.time('allReduce', collective.allGatherParts(tagOf(task, Phase.weights), next));
 
-  return { terms, reference, statistic, gradientNorm: norm, learningRate, times: clock.times };
+  return { terms, reference, statistics, gradientNorm: norm, learningRate, times: clock.times };
 }
 
 const tagOf = ({ stage, step }: StepTask, phase: number) => ({ stage, step, phase });
 
-/** KTO's z0: the policy scores the mismatched pairs, and all workers' log-ratios are put in batch order. */
-async function shareStatistic(
+/** What every example's loss depends on is made from numbers that each example shares, in batch order. */
+async function shareStatistics(
   task: StepTask,
-  reference: readonly ReferenceAnswers[] | null,
-  { objective, policy, collective }: StepContext,
-): Promise<number | null> {
-  if (objective.batchStatistic === null) return null;
-  const ratios: PositionedValue[] = [];
+  reference: LeafAnswers | null,
+  context: StepContext,
+): Promise<BatchStatistics> {
+  const { batchStatistic } = context.objective;
+  if (batchStatistic === null) return {};
+  const shared =
+    batchStatistic.from === 'mismatched'
+      ? await shareMismatched(task, reference, batchStatistic, context)
+      : await shareOwn(task, batchStatistic, context);
+  const payload = packValues(shared);
+  const payloads = await context.collective.allGather(tagOf(task, Phase.statistic), payload);
+  const { mismatchedPairs, examples } = task.counts;
+  const count = batchStatistic.from === 'mismatched' ? mismatchedPairs : examples;
+  return batchStatistic.finish(mergeInBatchOrder(payloads, count, batchStatistic.width));
+}
+
+/** PPO's moments: the critic, where there is one, values the batch's own completions without gradient. */
+async function shareOwn(
+  { leaves }: StepTask,
+  statistic: OwnStatistic,
+  { objective, policy }: StepContext,
+): Promise<PositionedValues[]> {
+  const shared: PositionedValues[] = [];
+  for (const leaf of leaves) {
+    const values = objective.needsCritic ? (await policy.call('values', ownSequences(leaf))).values() : null;
+    for (const { position, completions, desirable, score } of leaf) {
+      const judged = completions.map((own) =>
+        judgedCompletion(own, { desirable, score }, values?.next().value ?? null),
+      );
+      shared.push({ position, values: judged.flatMap((completion) => statistic.share(completion)) });
+    }
+  }
+  return shared;
+}
+
+/** KTO's z0: the policy scores the mismatched pairs without gradient. */
+async function shareMismatched(
+  task: StepTask,
+  reference: LeafAnswers | null,
+  statistic: MismatchedStatistic,
+  { policy }: StepContext,
+): Promise<PositionedValues[]> {
+  const shared: PositionedValues[] = [];
   for (const [index, leaf] of task.leaves.entries()) {
     const pairs = mismatchedSequences(leaf);
     if (pairs.length === 0) continue;
-    const logps = await policy.call('logps', pairs);
-    let next = 0;
-    leaf.forEach(({ position, mismatched }, i) => {
+    const scores = (await policy.call('score', pairs)).values();
+    leaf.forEach(({ position, mismatched, desirable, score }, i) => {
       if (mismatched === null) return;
-      const answer = reference?.[index]?.mismatched[i] ?? Number.NaN;
-      ratios.push({ position, value: logps[next++]! - answer });
+      const judged = judgedCompletion(mismatched, { desirable, score }, null);
+      const answer = reference?.[index]?.[i]?.mismatched ?? null;
+      shared.push({
+        position,
+        values: statistic.share(scoredCompletion(judged, scores.next().value!, answer)),
+      });
     });
   }
-  const payloads = await collective.allGather(tagOf(task, Phase.statistic), packValues(ratios));
-  return objective.batchStatistic(mergeInBatchOrder(payloads, task.counts.mismatchedPairs));
+  return shared;
 }
+
+type OwnStatistic = Extract<BatchStatistic, { readonly from: 'own' }>;
+type MismatchedStatistic = Extract<BatchStatistic, { readonly from: 'mismatched' }>;
 
 interface LocalSum {
   readonly terms: readonly (readonly ExampleTerm[])[];
@@ -107,8 +154,8 @@ interface LocalSum {
 /** Gradients of this worker's leaves, summed as the fixed tree over all leaves says. */
 async function sumLeafGradients(
   task: StepTask,
-  reference: readonly ReferenceAnswers[] | null,
-  statistic: number | null,
+  reference: LeafAnswers | null,
+  statistics: BatchStatistics,
   { rank, policy, layout }: StepContext,
 ): Promise<LocalSum> {
   const run = task.runs[rank]!;
@@ -123,10 +170,13 @@ async function sumLeafGradients(
     const index = step.leaf - run.first;
     const leaf = task.leaves[index]!;
     terms[index] = await policy.call('leafGradient', {
-      sequences: leaf.map(({ own }) => own),
-      referenceLogps: leaf.map((_, i) => reference?.[index]?.own[i] ?? null),
-      desirable: leaf.map(({ desirable }) => desirable),
-      statistic,
+      examples: leaf.map(({ completions, desirable, score }, i) => ({
+        completions,
+        desirable,
+        score,
+        reference: reference?.[index]?.[i] ?? null,
+      })),
+      statistics,
       counts: task.counts,
       slot: step.slot,
       accumulate: step.accumulate,

@@ -1,6 +1,8 @@
 import { RunError } from '../../lib/errors.js';
 import type { v1 } from '../../proto/services.js';
-import type { Sequence } from '../model/language-model.js';
+import type { MethodNeeds } from '../../lib/methods/needs.js';
+import { completionLength, type Sequence } from '../model/batch.js';
+import { readCompletion, type ReferenceAnswer } from '../reference/answer.js';
 import { runsOf, type LeafRun } from '../reduction/tree.js';
 
 /** One example of this worker's leaves, ready to compute. */
@@ -9,13 +11,14 @@ export interface TrainingExample {
   readonly position: number;
   /** Row of the data set, for messages to people. */
   readonly row: number;
-  readonly own: Sequence;
+  /** The prompt with its completion, or with the chosen and the rejected one. */
+  readonly completions: readonly Sequence[];
   /** The prompt with the completion of another row; null where the row has no usable pair. */
   readonly mismatched: Sequence | null;
   readonly desirable: boolean | null;
-  /** The reference's answers, where the coordinator has them from epoch 0. */
-  readonly referenceLogp: number | null;
-  readonly mismatchedReferenceLogp: number | null;
+  readonly score: number | null;
+  /** The reference's answer, where the coordinator has it from epoch 0. */
+  readonly reference: ReferenceAnswer | null;
 }
 
 export type Leaf = readonly TrainingExample[];
@@ -32,6 +35,7 @@ export interface StepTask {
     readonly examples: number;
     readonly mismatchedPairs: number;
     readonly completionTokens: number;
+    readonly chosenTokens: number;
   };
 }
 
@@ -42,6 +46,8 @@ export interface Expected {
   readonly rank: number;
   readonly worldSize: number;
   readonly vocabSize: number;
+  /** What the stage's method takes. */
+  readonly needs: MethodNeeds;
 }
 
 /** Reads a StepWork from the wire. @throws RunError where it does not fit this worker or contradicts itself */
@@ -77,13 +83,14 @@ export function readStepWork(work: v1.StepWork, expected: Expected): StepTask {
       examples: counts.examples ?? 0,
       mismatchedPairs: counts.mismatchedPairs ?? 0,
       completionTokens: counts.completionTokens ?? 0,
+      chosenTokens: counts.chosenTokens ?? 0,
     },
   };
 }
 
 function readExample(
   example: v1.Example.$Properties,
-  { vocabSize }: Expected,
+  { vocabSize, needs }: Expected,
   refuse: (reason: string) => never,
 ): TrainingExample {
   const row = example.row ?? 0;
@@ -97,19 +104,44 @@ function readExample(
     return { ids, completionStart: prompt.length };
   };
   const prompt = example.promptIds ?? [];
-  const mismatched = example.mismatchedCompletionIds ?? [];
+  const completions = (example.completions ?? []).map(({ ids }) => sequence(prompt, ids ?? []));
+  const due = needs.rows === 'paired' ? 2 : 1;
+  if (completions.length !== due)
+    refuse(`has ${completions.length} completions in row ${row} instead of ${due}`);
+  const other = example.mismatchedCompletionIds ?? [];
+  const mismatched = other.length === 0 ? null : sequence(prompt, other);
   return {
     position: example.position ?? 0,
     row,
-    own: sequence(prompt, example.completionIds ?? []),
-    mismatched: mismatched.length === 0 ? null : sequence(prompt, mismatched),
+    completions,
+    mismatched,
     desirable: example.desirable ?? null,
-    referenceLogp: example.referenceLogp ?? null,
-    mismatchedReferenceLogp: example.mismatchedReferenceLogp ?? null,
+    score: example.score ?? null,
+    reference: readReference(example.reference, { completions, mismatched }, needs.tokenLevel),
   };
 }
 
-/** The leaf's mismatched pairs, as the policy and the reference both compute them: together, in leaf order. */
+/** The reference's answer as the coordinator kept it. */
+function readReference(
+  message: v1.ReferenceAnswer.$Properties | null | undefined,
+  { completions, mismatched }: Pick<TrainingExample, 'completions' | 'mismatched'>,
+  byToken: boolean,
+): ReferenceAnswer | null {
+  if (message === null || message === undefined) return null;
+  const read = (sequence: Sequence, answer: v1.CompletionLogps.$Properties | null | undefined) =>
+    readCompletion(answer, byToken ? completionLength(sequence) : null, 'the coordinator');
+  return {
+    completions: completions.map((sequence, i) => read(sequence, message.completions?.[i])),
+    mismatched: mismatched === null ? null : read(mismatched, message.mismatched),
+  };
+}
+
+/** The leaf's completions, as the policy and the reference both compute them: together, in leaf order. */
+export function ownSequences(leaf: Leaf): Sequence[] {
+  return leaf.flatMap(({ completions }) => completions);
+}
+
+/** The leaf's mismatched pairs, likewise. */
 export function mismatchedSequences(leaf: Leaf): Sequence[] {
   return leaf.flatMap(({ mismatched }) => (mismatched === null ? [] : [mismatched]));
 }

@@ -4,6 +4,7 @@ import { TARGET_NAMES, type TargetName } from '../../../coordinator/data/convert
 import { ConfigError } from '../../../lib/errors.js';
 import { convert } from '../data/convert.js';
 import type { Terminal } from '../output/terminal.js';
+import { parsePath } from './path-argument.js';
 
 interface Options {
   readonly to: TargetName;
@@ -23,7 +24,7 @@ export function convertCommand(terminal: Terminal): Command {
     .addOption(
       new Option('--to <format>', 'what the rows shall be').choices(TARGET_NAMES).makeOptionMandatory(),
     )
-    .requiredOption('--out <file>', 'JSON Lines; the file is complete or absent')
+    .requiredOption('--out <file>', 'JSON Lines; the file is complete or absent', parsePath)
     .addOption(new Option('--from <format>', 'what the rows are (default: found out)').choices(SOURCE_NAMES))
     .option('--one-per-prompt', 'keep one answer of every prompt, each with the same chance; not for pairs')
     .option('--seed <n>', 'seed of --one-per-prompt (default: 0)', parseSeed)

@@ -1,8 +1,9 @@
 import { Command } from 'commander';
-import { writeFileAtomically } from '../atomic-file.js';
+import { requireWritable, writeFileAtomically } from '../atomic-file.js';
 import type { Terminal } from '../output/terminal.js';
 import { defaultMaxLength, score } from '../score.js';
 import { atLeastOne, atLeastTwo } from './counts.js';
+import { parsePath } from './path-argument.js';
 
 interface Options {
   readonly model: string;
@@ -21,7 +22,7 @@ export function scoreCommand(terminal: Terminal): Command {
       '--data <file>',
       'rows with prompt and completion, as for training; labels are not needed',
     )
-    .option('--out <file>', 'write there instead of printing; the file is complete or absent')
+    .option('--out <file>', 'write there instead of printing; the file is complete or absent', parsePath)
     .option('--max-length <tokens>', 'tokens of prompt and completion', atLeastTwo, defaultMaxLength)
     .option(
       '--max-prompt-length <tokens>',
@@ -31,6 +32,7 @@ export function scoreCommand(terminal: Terminal): Command {
     .option('--skip-bad-rows', 'count rows that cannot be read, and go on without them')
     .addHelpText('after', help)
     .action(async ({ out, maxPromptLength, skipBadRows, ...options }: Options) => {
+      if (out !== undefined) await requireWritable(out);
       const lines = await score(
         {
           ...options,

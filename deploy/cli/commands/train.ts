@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import type { Terminal } from '../output/terminal.js';
 import { train } from '../train.js';
+import { parsePath } from './path-argument.js';
 
 interface Options {
   readonly out: string;
@@ -13,7 +14,7 @@ export function trainCommand(terminal: Terminal): Command {
   return new Command('train')
     .description('train on this machine, as a run file says')
     .argument('<run.yaml>', 'the run file')
-    .requiredOption('--out <dir>', 'where the model, the metrics and the resolved run file go')
+    .requiredOption('--out <dir>', 'where the model, the metrics and the resolved run file go', parsePath)
     .option('--workers <n>', 'worker processes; the result does not depend on it (same as --set workers=N)')
     .option('--set <key=value>', 'set a key of the run file; may be given again', collect, [])
     .option('--skip-bad-rows', 'count rows that cannot be read, and go on without them')

@@ -1,8 +1,4 @@
-import {
-  RECOMMENDED_RATIO,
-  recommendedWeights,
-  weightedRatio,
-} from '../../../coordinator/data/class-balance.js';
+import { RECOMMENDED_RATIO, recommendedWeights, weightedRatio } from '../../../lib/methods/weights.js';
 import { inspectFile, type Inspection, type Sample } from '../../../coordinator/data/inspect/inspect-file.js';
 import type { Quantiles } from '../../../coordinator/data/inspect/quantiles.js';
 import type { LengthLimits } from '../../../coordinator/data/length-rule.js';
@@ -89,10 +85,13 @@ function weightLines({ kinds: { desirable, undesirable } }: Inspection): string[
   const ratio = weightedRatio(weights, desirable, undesirable).toFixed(2);
   const { low, high } = RECOMMENDED_RATIO;
   return [
-    `weights: desirable_weight: ${weights.desirableWeight}, undesirable_weight: ${weights.undesirableWeight}`,
+    `weights: desirable_weight: ${shown(weights.desirableWeight)}, undesirable_weight: ${shown(weights.undesirableWeight)}`,
     `  (λ_D·n_D / (λ_U·n_U) is ${ratio}; the KTO paper recommends ${low} to ${high.toFixed(2)})`,
   ];
 }
+
+/** Rounded up, so that what is typed into a run file stays in the interval. */
+const shown = (weight: number) => Math.ceil(weight * 100 - 1e-9) / 100;
 
 /** The tokens that are trained are green; where there are no colours, they stand between brackets. */
 function sampleLines(sample: Sample | null, tokenizer: TextTokenizer, style: Style): string[] {

@@ -66,7 +66,8 @@ function hasEnded({ state }: v1.Run.$Properties): boolean {
 
 function requireSuccess({ state, reason, failureKind }: v1.Run.$Properties): void {
   if (state === v1.RunState.RUN_STATE_COMPLETED) return;
-  if (state === v1.RunState.RUN_STATE_CANCELLED) throw new Interrupted('the run was cancelled');
+  if (state === v1.RunState.RUN_STATE_CANCELLED)
+    throw new Interrupted(`the run was cancelled: ${reason ?? ''}`);
   const message = reason ?? '';
   throw failureKind === v1.FailureKind.FAILURE_KIND_CONFIG ? new ConfigError(message) : new RunError(message);
 }

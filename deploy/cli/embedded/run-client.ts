@@ -3,6 +3,9 @@ import { ConfigError, RunError } from '../../../lib/errors.js';
 import { callUnary, openServerStream } from '../../../proto/calls.js';
 import { runService, v1 } from '../../../proto/services.js';
 
+/** The coordinator is gone, or does not answer. */
+export class CoordinatorLost extends RunError {}
+
 /**
  * Gives a run to the coordinator; returns its id.
  * @throws ConfigError where the coordinator refuses the run file or its data.
@@ -35,7 +38,7 @@ function throwAsUserError(error: unknown): never {
   const { code, details } = error;
   if (code === status.INVALID_ARGUMENT) throw new ConfigError(details);
   if (code === status.NOT_FOUND || code === status.FAILED_PRECONDITION) throw new RunError(details);
-  throw new RunError(`the coordinator does not answer (${status[code]}: ${details})`);
+  throw new CoordinatorLost(`the coordinator does not answer (${status[code]}: ${details})`);
 }
 
 function isServiceError(error: unknown): error is ServiceError {

@@ -32,11 +32,12 @@ export interface EvaluatedModels {
   readonly reference: string;
 }
 
-type StageSettings = Pick<StageConfig, 'method' | 'beta' | 'globalBatchSize' | 'maxLength'>;
+type StageSettings = Pick<StageConfig, 'objective' | 'globalBatchSize' | 'maxLength'>;
 
 /**
  * Judges the model of before and after a stage by rows that the stage was not trained on.
- * @throws ConfigError for KTO where no two rows make a mismatched pair, so that there is no z0.
+ * @throws ConfigError for KTO where no two rows make a mismatched pair, so that there is no z0, and for a method whose
+ * rows it cannot judge.
  */
 export async function evaluate(
   examples: readonly Example[],
@@ -45,35 +46,30 @@ export async function evaluate(
   scorer: Scorer,
 ): Promise<Evaluation> {
   const rows = examples.length;
-  if (stage.method === 'sft') {
+  const { objective } = stage;
+  if (objective.method === 'sft') {
     const judge = async (model: string) => {
       const logps = await scorer(model, examples.map(joinSequence));
       return { logpPerToken: logpPerToken(examples.map((example, i) => judged(example, logps[i]!, 0))) };
     };
     return { method: 'sft', rows, before: await judge(models.before), after: await judge(models.after) };
   }
-  const { before, after } = await judgeFeedback(examples, models, stage, scorer);
-  return { method: 'kto', beta: stage.beta, rows, before, after };
+  if (objective.method !== 'kto') {
+    throw new ConfigError(`data.eval: rows for method ${objective.method} cannot be judged yet; remove it`);
+  }
+  const { beta } = objective;
+  const { before, after } = await judgeFeedback(examples, models, { ...stage, beta }, scorer);
+  return { method: 'kto', beta, rows, before, after };
 }
 
 async function judgeFeedback(
   examples: readonly Example[],
   models: EvaluatedModels,
-  { beta, globalBatchSize, maxLength }: StageSettings,
+  { beta, ...stage }: StageSettings & { readonly beta: number },
   scorer: Scorer,
 ): Promise<{ before: FeedbackStatistics; after: FeedbackStatistics }> {
   const own = examples.map(joinSequence);
-  const mismatched = pairMismatched(examples, globalBatchSize).flatMap((donor, index) => {
-    if (donor === null) return [];
-    const { promptIds } = examples[index]!;
-    const completionIds = mismatchedCompletion(examples[index]!, examples[donor]!, maxLength);
-    return [joinSequence({ promptIds, completionIds })];
-  });
-  if (mismatched.length === 0) {
-    throw new ConfigError(
-      'data.eval has no two rows with different prompts, so there is no z0 to judge them by',
-    );
-  }
+  const mismatched = mismatchedPairs(examples, stage);
   const scores = new Map<string, { own: Float64Array; mismatched: Float64Array }>();
   // Two of the three are often one model: it is scored once.
   for (const model of new Set(Object.values(models) as string[])) {
@@ -91,6 +87,26 @@ async function judgeFeedback(
     return feedbackStatistics(rows, pairs, beta);
   };
   return { before: judge(models.before), after: judge(models.after) };
+}
+
+/**
+ * The prompts with completions of other rows that z0 is estimated from.
+ * @throws ConfigError where no two rows make one.
+ */
+export function mismatchedPairs(
+  examples: readonly Example[],
+  { globalBatchSize, maxLength }: Omit<StageSettings, 'objective'>,
+): Sequence[] {
+  const mismatched = pairMismatched(examples, globalBatchSize).flatMap((donor, index) => {
+    if (donor === null) return [];
+    const { promptIds } = examples[index]!;
+    const completionIds = mismatchedCompletion(examples[index]!, examples[donor]!, maxLength);
+    return [joinSequence({ promptIds, completionIds })];
+  });
+  if (mismatched.length > 0) return mismatched;
+  throw new ConfigError(
+    'data.eval has no two rows with different prompts, so there is no z0 to judge them by',
+  );
 }
 
 function judged({ desirable, completionIds }: Example, policyLogp: number, referenceLogp: number) {

@@ -17,6 +17,11 @@ export interface Requests {
     };
     readonly answer: Int32Array[];
   };
+  /** Writes an adapter's base model with the adapter merged into its weights. */
+  readonly merge: {
+    readonly request: { readonly modelDir: string; readonly adapterDir: string; readonly targetDir: string };
+    readonly answer: null;
+  };
 }
 
 export type Kind = keyof Requests;

@@ -1,6 +1,7 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 import { ConfigError, RunError } from '../../../lib/errors.js';
+import { describeExit } from '../../../lib/process/child.js';
 import { packagePath } from '../package.js';
 import type { AnswerMessage, Kind, RequestMessage, Requests } from './protocol.js';
 
@@ -17,7 +18,7 @@ export type Inference = <K extends Kind>(
 export async function withInference<T>(body: (inference: Inference) => Promise<T>): Promise<T> {
   const child = fork(packagePath('dist/deploy/cli/inference/process.js'), [String(availableParallelism())], {
     serialization: 'advanced',
-    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+    stdio: ['pipe', 'ignore', 'pipe', 'ipc'],
   });
   const errors = collectErrors(child);
   const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
@@ -43,7 +44,9 @@ function ask<Answer>(child: ChildProcess, request: RequestMessage, errors: () =>
     };
     const onExit = () => {
       done();
-      reject(new RunError(`the process that computes log-probs ended: ${errors() || 'it printed nothing'}`));
+      const how = describeExit({ code: child.exitCode, signal: child.signalCode });
+      const why = errors();
+      reject(new RunError(`the process that computes log-probs ${how}${why === '' ? '' : `: ${why}`}`));
     };
     const onError = (error: Error) => {
       done();
@@ -55,9 +58,12 @@ function ask<Answer>(child: ChildProcess, request: RequestMessage, errors: () =>
   });
 }
 
-/** The last line of what the process wrote to standard error. */
+/** What TensorFlow's log says of itself, at every start. */
+const notice = /^(WARNING: All log messages before absl|[IW]\d{4} )/;
+
+/** The last line of what the process wrote to standard error, but for notices. */
 function collectErrors(child: ChildProcess): () => string {
   let tail = '';
   child.stderr?.setEncoding('utf8').on('data', (text: string) => (tail = (tail + text).slice(-10_000)));
-  return () => tail.trimEnd().split('\n').at(-1) ?? '';
+  return () => tail.split('\n').findLast((line) => line.trim() !== '' && !notice.test(line)) ?? '';
 }

@@ -17,9 +17,20 @@ export interface Output {
   readonly columns: () => number;
 }
 
-const columnsWithoutTerminal = 80;
+/** Where there is no terminal, or one that does not know its width. */
+const unknownColumns = 80;
 
-export function openTerminal(process_: NodeJS.Process): Terminal {
+/**
+ * Standard output and error. A reader that has gone away (`| head`) is no error: what it does not read is not missed.
+ *
+ * @param onBroken told where a stream cannot be written for another reason, such as a full disk
+ */
+export function openTerminal(process_: NodeJS.Process, onBroken: (error: Error) => void): Terminal {
+  for (const stream of [process_.stdout, process_.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') onBroken(error);
+    });
+  }
   return { out: outputOf(process_.stdout, process_.env), err: outputOf(process_.stderr, process_.env) };
 }
 
@@ -32,6 +43,6 @@ function outputOf(stream: NodeJS.WriteStream, env: NodeJS.ProcessEnv): Output {
     write,
     line: (text) => write(`${text}\n`),
     interactive,
-    columns: () => (stream.isTTY ? stream.columns : columnsWithoutTerminal),
+    columns: () => (stream.isTTY && stream.columns > 0 ? stream.columns : unknownColumns),
   };
 }

@@ -95,8 +95,10 @@ export class ScriptedWorker {
   }
 }
 
-/** The reference's log-prob of a row, as the double makes it up. */
-export const referenceLogpOf = (row: number) => -(row + 1) / 3;
+/** The reference's answer to a row, as the double makes it up. */
+export function answerOf(row: number, paired: boolean): v1.ReferenceAnswer.$Properties {
+  return { completions: [{ logp: -(row + 1) / 3 }], mismatched: paired ? { logp: -row - 100 } : null };
+}
 
 function reportOf(work: v1.StepWork.$Properties, kto: boolean): v1.StepReport.$Properties {
   const examples = (work.leaves ?? []).flatMap((leaf) => leaf.examples ?? []);
@@ -118,9 +120,8 @@ function exampleReport(example: v1.Example.$Properties, kto: boolean): v1.Exampl
   return {
     position: example.position ?? 0,
     loss: (row + 1) / 64,
-    logp: -row,
-    reward: kto ? row / 4 : null,
-    referenceLogp: kto ? (example.referenceLogp ?? referenceLogpOf(row)) : null,
-    mismatchedReferenceLogp: kto && paired ? (example.mismatchedReferenceLogp ?? -row - 100) : null,
+    logps: [-row],
+    rewards: kto ? [row / 4] : [],
+    reference: kto ? (example.reference ?? answerOf(row, paired)) : null,
   };
 }

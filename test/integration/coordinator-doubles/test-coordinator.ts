@@ -11,7 +11,7 @@ import { ScriptedLauncher } from './scripted-launcher.js';
 import type { Script } from './scripted-worker.js';
 
 export const llama = join(import.meta.dirname, '../../../../test/parity/fixtures/models/llama');
-const loopback = { host: '127.0.0.1', port: 0 };
+const loopback = '127.0.0.1:0';
 
 export interface TestCoordinator {
   readonly dir: string;

@@ -193,7 +193,10 @@ describe('conditional imitation', () => {
         (c) => c.charCodeAt(0) % 22,
       );
     });
-    const loaded = await loadExamples(file, tokenizer, { ...LIMITS, rows: 'conditioned' });
+    const loaded = await loadExamples(file, tokenizer, {
+      ...LIMITS,
+      rows: { control: { desirable: '<|good|>', undesirable: '<|bad|>' } },
+    });
     return { ...loaded, written };
   };
 

@@ -7,7 +7,7 @@ import { TextTokenizer } from '../../../../coordinator/data/tokenizer.js';
 import { ConfigError } from '../../../../lib/errors.js';
 import { idsOf, modelDirectory, temporaryDirectory, VOCAB_SIZE } from './tiny-model.js';
 
-const OPTIONS: LoadOptions = { maxLength: 16, maxPromptLength: 8, method: 'kto', skipBadRows: false };
+const OPTIONS: LoadOptions = { maxLength: 16, maxPromptLength: 8, rows: 'labelled', skipBadRows: false };
 /** Writes each turn as role letter, content, EOS and a line break, as ChatML does. */
 const TURNS = {
   'tokenizer_config.json': { eos_token: '</s>' },
@@ -248,7 +248,7 @@ describe('labels', () => {
     const tokenizer = TextTokenizer.load(modelDirectory(t, TURNS));
     const { examples, report } = await loadExamples(dataFile(t, rows), tokenizer, {
       ...OPTIONS,
-      method: 'sft',
+      rows: 'desirable',
     });
     assert.deepEqual(
       examples.map(({ row, desirable }) => [row, desirable]),
@@ -299,7 +299,7 @@ describe('the file', () => {
 
   test('without any usable row is an error that says what became of the rows', async (t) => {
     const rows = [{ ...row, label: false }, '3'];
-    const options: LoadOptions = { ...OPTIONS, method: 'sft', skipBadRows: true };
+    const options: LoadOptions = { ...OPTIONS, rows: 'desirable', skipBadRows: true };
     assert.equal(
       await failure(t, rows, options),
       'FILE: no usable row of 2 (1 skipped: not a JSON object; 1 undesirable, which sft leaves out)',

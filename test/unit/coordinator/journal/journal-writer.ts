@@ -7,7 +7,7 @@ journal.addRun({ id: 'run-1', runYaml: '', outputDir: '/out', skipBadRows: false
 journal.transition('run-1', 'starting');
 journal.transition('run-1', 'running');
 for (let step = 1; process.connected; step++) {
-  const answers = new Map([[step, { logp: -step, mismatchedLogp: null }]]);
+  const answers = new Map([[step, { completions: [{ logp: -step }] }]]);
   journal.commitStep('run-1', { stage: 1, step, generation: 1, metricsJson: '{}', answers });
   process.send!(step);
   await setImmediate();

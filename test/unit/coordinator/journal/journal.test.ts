@@ -16,7 +16,15 @@ const step = (number: number) => ({
   step: number,
   generation: 1,
   metricsJson: `{"step":${number}}`,
-  answers: new Map([[number, { logp: -number / 3, mismatchedLogp: number % 2 === 0 ? null : -number / 7 }]]),
+  answers: new Map([
+    [
+      number,
+      {
+        completions: [{ logp: -number / 3 }],
+        mismatched: number % 2 === 0 ? null : { logp: -number / 7, tokenLogps: [-0.5, -0.25] },
+      },
+    ],
+  ]),
 });
 
 function runningJournal(dir: string): Journal {
@@ -57,13 +65,16 @@ test('everything is there after closing and opening again', async (t) => {
     after.committedSteps('run-1').map(({ metricsJson }) => metricsJson),
     ['{"step":1}', '{"step":2}'],
   );
-  assert.deepEqual(
-    after.referenceAnswers('run-1', 1),
-    new Map([
-      [1, { logp: -1 / 3, mismatchedLogp: -1 / 7 }],
-      [2, { logp: -2 / 3, mismatchedLogp: null }],
-    ]),
-  );
+  const answers = [...after.referenceAnswers('run-1', 1)].map(([example, { completions, mismatched }]) => [
+    example,
+    completions![0]!.logp,
+    mismatched?.logp ?? null,
+    mismatched?.tokenLogps ?? null,
+  ]);
+  assert.deepEqual(answers, [
+    [1, -1 / 3, -1 / 7, [-0.5, -0.25]],
+    [2, -2 / 3, null, null],
+  ]);
   const events = after.eventsAfter('run-1', 0, 100);
   assert.deepEqual(
     events.map(({ sequence, event }) => `${sequence} ${event ?? ''}`),

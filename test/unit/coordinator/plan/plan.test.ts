@@ -3,13 +3,15 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { pairMismatched } from '../../../../coordinator/plan/pairing.js';
 import { Planner } from '../../../../coordinator/plan/plan.js';
+import { unitOf, unitOfPair } from '../../../../coordinator/plan/unit.js';
+import { resolveObjective } from '../../../../lib/config/resolve-objective.js';
 import { ConfigError } from '../../../../lib/errors.js';
 import { example, examplesArbitrary } from './examples.js';
 
 type Settings = ConstructorParameters<typeof Planner>[2];
 
 const SETTINGS: Settings = {
-  method: 'sft',
+  objective: { method: 'sft' },
   globalBatchSize: 4,
   microBatchSize: 2,
   shuffle: false,
@@ -19,7 +21,7 @@ const SETTINGS: Settings = {
 };
 
 const settingsArbitrary: fc.Arbitrary<Settings> = fc.record({
-  method: fc.constant<Settings['method']>('sft'),
+  objective: fc.constant(SETTINGS.objective),
   globalBatchSize: fc.integer({ min: 1, max: 12 }),
   microBatchSize: fc.integer({ min: 1, max: 5 }),
   shuffle: fc.boolean(),
@@ -34,10 +36,14 @@ describe('the plan', () => {
   test('uses every example once an epoch, and its leaves every position once', () => {
     fc.assert(
       fc.property(examplesArbitrary(40), settingsArbitrary, (examples, settings) => {
-        const planner = new Planner(examples, pairMismatched(examples, settings.globalBatchSize), {
-          ...settings,
-          maxSteps: null,
-        });
+        const planner = new Planner(
+          examples.map(unitOf),
+          pairMismatched(examples, settings.globalBatchSize),
+          {
+            ...settings,
+            maxSteps: null,
+          },
+        );
         assert.equal(planner.totalSteps, settings.epochs * planner.stepsPerEpoch);
         for (let epoch = 0; epoch < settings.epochs; epoch += 1) {
           const seen: number[] = [];
@@ -64,10 +70,10 @@ describe('the plan', () => {
     fc.assert(
       fc.property(examplesArbitrary(40), settingsArbitrary, order, (examples, settings, asked) => {
         const pairs = pairMismatched(examples, settings.globalBatchSize);
-        const planner = new Planner(examples, pairs, settings);
+        const planner = new Planner(examples.map(unitOf), pairs, settings);
         for (const number of asked) {
           const step = 1 + (number % planner.totalSteps);
-          assert.deepEqual(planner.plan(step), new Planner(examples, pairs, settings).plan(step));
+          assert.deepEqual(planner.plan(step), new Planner(examples.map(unitOf), pairs, settings).plan(step));
         }
       }),
     );
@@ -77,24 +83,40 @@ describe('the plan', () => {
     fc.assert(
       fc.property(examplesArbitrary(40), settingsArbitrary, (examples, settings) => {
         const pairs = pairMismatched(examples, settings.globalBatchSize);
-        const { batch, counts } = new Planner(examples, pairs, settings).plan(1);
+        const { batch, counts } = new Planner(examples.map(unitOf), pairs, settings).plan(1);
         let mismatchedPairs = 0;
         let completionTokens = 0;
         for (const index of batch) {
           if (pairs[index] !== null) mismatchedPairs += 1;
           completionTokens += examples[index]!.completionIds.length;
         }
-        assert.deepEqual(counts, { examples: batch.length, mismatchedPairs, completionTokens });
+        assert.deepEqual(counts, {
+          examples: batch.length,
+          mismatchedPairs,
+          completionTokens,
+          chosenTokens: 0,
+        });
       }),
     );
   });
 
+  test('counts the tokens of both completions of a pair, and those of the chosen one', () => {
+    const pair = unitOfPair({
+      row: 0,
+      promptIds: Int32Array.of(1, 2),
+      chosenIds: Int32Array.of(3, 4, 5),
+      rejectedIds: Int32Array.of(6),
+    });
+    const { counts } = new Planner([pair, pair], [], SETTINGS).plan(1);
+    assert.deepEqual(counts, { examples: 2, mismatchedPairs: 0, completionTokens: 8, chosenTokens: 6 });
+  });
+
   test('counts no pairs for a method that has none', () => {
-    assert.equal(new Planner(rows(10), [], SETTINGS).plan(1).counts.mismatchedPairs, 0);
+    assert.equal(new Planner(rows(10).map(unitOf), [], SETTINGS).plan(1).counts.mismatchedPairs, 0);
   });
 
   test('without shuffling is the order of the file, in every epoch', () => {
-    const planner = new Planner(rows(10), [], { ...SETTINGS, epochs: 2 });
+    const planner = new Planner(rows(10).map(unitOf), [], { ...SETTINGS, epochs: 2 });
     const batches = Array.from({ length: planner.totalSteps }, (_, i) => planner.plan(i + 1).batch);
     const epoch = [
       [0, 1, 2, 3],
@@ -105,13 +127,18 @@ describe('the plan', () => {
   });
 
   test('with shuffling has another order in every epoch', () => {
-    const planner = new Planner(rows(32), [], { ...SETTINGS, globalBatchSize: 32, shuffle: true, epochs: 3 });
+    const planner = new Planner(rows(32).map(unitOf), [], {
+      ...SETTINGS,
+      globalBatchSize: 32,
+      shuffle: true,
+      epochs: 3,
+    });
     const epochs = [1, 2, 3].map((step) => planner.plan(step).batch.join());
     assert.equal(new Set(epochs).size, 3);
   });
 
   test('goes on for max_steps, over epochs', () => {
-    const planner = new Planner(rows(10), [], { ...SETTINGS, maxSteps: 7 });
+    const planner = new Planner(rows(10).map(unitOf), [], { ...SETTINGS, maxSteps: 7 });
     assert.equal(planner.totalSteps, 7);
     assert.equal(planner.stepsPerEpoch, 3);
     assert.deepEqual(
@@ -121,7 +148,7 @@ describe('the plan', () => {
   });
 
   test('has no other steps', () => {
-    const planner = new Planner(rows(10), [], SETTINGS);
+    const planner = new Planner(rows(10).map(unitOf), [], SETTINGS);
     for (const step of [0, 4, 1.5]) assert.throws(() => planner.plan(step), RangeError);
   });
 });
@@ -136,9 +163,9 @@ describe('KTO needs a mismatched pair', () => {
     test(`which ${why} cannot give`, () => {
       const examples = prompts.map((prompt, row) => example(row, [prompt]));
       const pairs = pairMismatched(examples, globalBatchSize);
-      const settings: Settings = { ...SETTINGS, method: 'kto', globalBatchSize };
+      const settings: Settings = { ...SETTINGS, objective: resolveObjective('kto', {}), globalBatchSize };
       assert.throws(
-        () => new Planner(examples, pairs, settings),
+        () => new Planner(examples.map(unitOf), pairs, settings),
         (error: unknown) => error instanceof ConfigError && message.test(error.message),
       );
     });

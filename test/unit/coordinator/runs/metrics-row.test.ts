@@ -15,10 +15,8 @@ const totals = {
 } as const;
 
 const example = (chosen: boolean, loss: number, logp: number, reward: number | null): ExampleResult => ({
-  chosen,
   loss,
-  logp,
-  reward,
+  completions: [{ chosen, logp, reward }],
 });
 
 test('means are taken over each class of the whole batch', () => {
@@ -36,6 +34,19 @@ test('means are taken over each class of the whole batch', () => {
     'logps/chosen': -5,
     'logps/rejected': -10,
   });
+});
+
+test('both completions of a pair count, each to its class', () => {
+  const row = metricsRow({ ...totals, method: 'dpo', kl: null }, [
+    {
+      loss: 0.5,
+      completions: [
+        { chosen: true, logp: -4, reward: 1 },
+        { chosen: false, logp: -6, reward: -1 },
+      ],
+    },
+  ]);
+  assert.deepEqual([row['rewards/margins'], row['logps/chosen'], row['logps/rejected']], [2, -4, -6]);
 });
 
 test('a class that the batch lacks is null, and so is the margin', () => {

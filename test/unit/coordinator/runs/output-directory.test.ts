@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import {
   claimOutputDirectory,
   MetricsFile,
+  removePartialModels,
   stageModelDirectory,
 } from '../../../../coordinator/runs/output-directory.js';
 import { ConfigError } from '../../../../lib/errors.js';
@@ -57,4 +58,14 @@ test('the last stage writes the run’s model', () => {
     '/out/stages/1-sft/model',
   );
   assert.equal(stageModelDirectory('/out', { number: 2, count: 2, method: 'kto' }), '/out/model');
+});
+
+test('of a model, what a killed worker had written of it is removed, and nothing else', async (t) => {
+  const dir = await temporaryDirectory(t);
+  const model = join(dir, 'model');
+  await mkdir(join(dir, '.model.4711.tmp', 'deep'), { recursive: true });
+  const others = ['.model.tmp', '.other.4711.tmp', 'logs', 'model', 'model.4711.tmp'];
+  for (const name of others) await mkdir(join(dir, name));
+  await removePartialModels([join(dir, 'stages', '1-sft', 'model'), model]);
+  assert.deepEqual((await readdir(dir)).sort(), others.sort());
 });

@@ -12,9 +12,15 @@ const expected: ExpectedReports = {
   generation: 1,
   workerIds: ['worker-0', 'worker-1'],
   positions: [[2, 0], [1]],
-  paired: [true, false, true],
-  reference: true,
+  examples: [
+    { completions: [4], mismatched: 3 },
+    { completions: [2], mismatched: null },
+    { completions: [5], mismatched: 1 },
+  ],
+  rewards: true,
+  z0: true,
   answers: true,
+  byToken: false,
 };
 
 const reportOf = (positions: number[], changes: Partial<Report> = {}): Report => ({
@@ -24,10 +30,12 @@ const reportOf = (positions: number[], changes: Partial<Report> = {}): Report =>
   examples: positions.map((position) => ({
     position,
     loss: position,
-    logp: -position,
-    reward: position / 2,
-    referenceLogp: -1 - position,
-    mismatchedReferenceLogp: position === 1 ? null : -100 - position,
+    logps: [-position],
+    rewards: [position / 2],
+    reference: {
+      completions: [{ logp: -1 - position }],
+      mismatched: position === 1 ? null : { logp: -100 - position },
+    },
   })),
   z0: 0.25,
   gradNorm: 1.5,
@@ -50,9 +58,9 @@ test('examples are put at their positions, with the reference’s answers', () =
   assert.deepEqual(
     result.examples.map(({ answer }) => answer),
     [
-      { logp: -1, mismatchedLogp: -100 },
-      { logp: -2, mismatchedLogp: null },
-      { logp: -3, mismatchedLogp: -102 },
+      { completions: [{ logp: -1 }], mismatched: { logp: -100 } },
+      { completions: [{ logp: -2 }], mismatched: null },
+      { completions: [{ logp: -3 }], mismatched: { logp: -102 } },
     ],
   );
   assert.deepEqual([result.z0, result.gradNorm, result.learningRate], [0.25, 1.5, 0.001]);
@@ -60,11 +68,12 @@ test('examples are put at their positions, with the reference’s answers', () =
 
 test('a method without reference has no z0, rewards and answers', () => {
   const result = combine(reportOf([2, 0], { z0: null }), reportOf([1], { z0: null }), {
-    reference: false,
+    rewards: false,
+    z0: false,
     answers: false,
   });
   assert.equal(result.z0, null);
-  assert.deepEqual(result.examples[0], { loss: 0, logp: -0, reward: null, answer: null });
+  assert.deepEqual(result.examples[0], { loss: 0, logps: [-0], rewards: null, answer: null });
 });
 
 test('workers that disagree by one bit are named, with both values', () => {
@@ -94,9 +103,9 @@ test('a number that is missing or not finite is refused before it is committed',
     return () => combine(report, reportOf([1]));
   };
   throwsRunError(spoiled({ loss: NaN }), /worker-0's report of step 5, example 0: loss is NaN/);
-  throwsRunError(spoiled({ reward: null }), /reward is missing/);
-  throwsRunError(spoiled({ logp: -Infinity }), /logp is -Infinity/);
-  throwsRunError(spoiled({ mismatchedReferenceLogp: null }), /mismatched_reference_logp is missing/);
+  throwsRunError(spoiled({ rewards: [] }), /0 rewards for 1 completions/);
+  throwsRunError(spoiled({ logps: [-Infinity] }), /logps is -Infinity/);
+  throwsRunError(spoiled({ reference: { completions: [{ logp: -1 }] } }), /the reference's logp is missing/);
   throwsRunError(
     () => combine(reportOf([2, 0], { gradNorm: Infinity }), reportOf([1], { gradNorm: Infinity })),
     /grad_norm is Infinity/,

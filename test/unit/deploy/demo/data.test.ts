@@ -59,12 +59,12 @@ describe('the model that the demo starts from', () => {
 
   test('reads every row whole, in few tokens, and writes its text back', async () => {
     const tokenizer = TextTokenizer.load(join(directory, 'a'));
-    for (const [file, method] of [
-      ['sft.jsonl', 'sft'],
-      ['feedback.jsonl', 'kto'],
-      ['held-out.jsonl', 'kto'],
+    for (const [file, rows] of [
+      ['sft.jsonl', 'desirable'],
+      ['feedback.jsonl', 'labelled'],
+      ['held-out.jsonl', 'labelled'],
     ] as const) {
-      const options = { maxLength: 128, maxPromptLength: 48, method, skipBadRows: false };
+      const options = { maxLength: 128, maxPromptLength: 48, rows, skipBadRows: false };
       const { examples, report } = await loadExamples(join(dataDir, file), tokenizer, options);
       assert.equal(report.used, report.rows);
       assert.equal(report.promptsCut + report.completionsCut, 0);

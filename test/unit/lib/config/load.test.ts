@@ -26,6 +26,11 @@ const onlyStage = (text: string, ...set: string[]): StageConfig => {
   return stages[0];
 };
 
+const betaOf = ({ objective }: StageConfig) => ('beta' in objective ? objective.beta : null);
+const objectiveOf = (method: string, keys = '') =>
+  onlyStage(`method: ${method}\nmodel: m\ndata: {train: t}\n${keys}`).objective;
+const METHODS = 'kto, apo_zero_unpaired, ppo_clip, dpo, cpo, simpo, orpo, slic, sft, csft';
+
 /** Asserts that the text is refused, with exactly these lines. */
 function refuses(text: string, set: readonly string[], ...lines: string[]): void {
   assert.throws(
@@ -45,13 +50,20 @@ describe('a run file', () => {
       threadsPerWorker: 8,
       stages: [
         {
-          method: 'kto',
+          objective: {
+            method: 'kto',
+            beta: 0.1,
+            desirableWeight: 1,
+            undesirableWeight: 1,
+            z0Denominator: 'all',
+            humanline: null,
+            scoreScale: null,
+          },
           model: '/base/models/base',
+          adapter: null,
+          lora: null,
           reference: null,
           data: { train: '/base/rows.jsonl', eval: null },
-          beta: 0.1,
-          desirableWeight: 1,
-          undesirableWeight: 1,
           learningRate: 1e-6,
           lrSchedule: 'linear',
           warmupSteps: 0,
@@ -74,6 +86,85 @@ describe('a run file', () => {
     assert.equal(onlyStage(MINIMAL.replace('kto', 'sft')).learningRate, 2e-5);
   });
 
+  it("takes TRL's defaults for each method, and HALOs' for what TRL lacks", () => {
+    const weights = { desirableWeight: 1, undesirableWeight: 1 };
+    assert.deepEqual(objectiveOf('apo_zero_unpaired'), {
+      method: 'apo_zero_unpaired',
+      beta: 0.1,
+      ...weights,
+    });
+    assert.deepEqual(objectiveOf('ppo_clip'), {
+      method: 'ppo_clip',
+      clipRange: 0.5,
+      klCoef: 0.1,
+      gamma: 0.99,
+      lam: 0.95,
+      criticCoef: 0.01,
+    });
+    assert.deepEqual(objectiveOf('dpo'), {
+      method: 'dpo',
+      lossType: 'sigmoid',
+      beta: 0.1,
+      labelSmoothing: 0,
+    });
+    assert.deepEqual(objectiveOf('cpo'), { method: 'cpo', beta: 0.1, labelSmoothing: 0, cpoAlpha: 1 });
+    assert.deepEqual(objectiveOf('simpo'), { method: 'simpo', beta: 0.1, simpoGamma: 0.5 });
+    assert.deepEqual(objectiveOf('orpo'), { method: 'orpo', beta: 0.1 });
+    assert.deepEqual(objectiveOf('slic'), { method: 'slic', beta: 1, lambdaCoef: 0.1 });
+    assert.deepEqual(objectiveOf('sft'), { method: 'sft' });
+    assert.deepEqual(objectiveOf('csft'), {
+      method: 'csft',
+      desirableControl: '<|good|>',
+      undesirableControl: '<|bad|>',
+    });
+    const kto = objectiveOf('kto', 'humanline: {}\nscore_scale: {min: 1, max: 5, neutral: 3}\n');
+    assert.ok(kto.method === 'kto');
+    assert.deepEqual(kto.humanline, { logEpsilonP: -1, logEpsilonR: 1.5 });
+    assert.deepEqual(kto.scoreScale, { min: 1, max: 5, neutral: 3 });
+  });
+
+  it('gives every method the keys that it reads, of those that stand above the stages', () => {
+    const [kto, cpo, orpo] = stagesOf(`
+model: m
+data: {train: t}
+beta: 0.3
+desirable_weight: auto
+label_smoothing: 0.2
+reference: frozen
+stages: [{method: kto, undesirable_weight: 2}, {method: cpo}, {method: orpo, beta: 0.4}]
+`);
+    assert.ok(kto.objective.method === 'kto');
+    assert.deepEqual(
+      [kto.objective.beta, kto.objective.desirableWeight, kto.objective.undesirableWeight],
+      [0.3, 'auto', 2],
+    );
+    assert.deepEqual(cpo!.objective, { method: 'cpo', beta: 0.3, labelSmoothing: 0.2, cpoAlpha: 1 });
+    assert.deepEqual(orpo!.objective, { method: 'orpo', beta: 0.4 });
+    assert.deepEqual([kto.reference, cpo!.reference], [{ directory: '/base/frozen' }, null]);
+  });
+
+  it('starts from an adapter, or trains a fresh one', () => {
+    const text = `${MINIMAL}lora: {r: 4, target_modules: [q_proj, v_proj]}\n`;
+    const lora = { r: 4, alpha: 32, targetModules: ['q_proj', 'v_proj'], dropout: 0 };
+    assert.deepEqual(onlyStage(text).lora, lora);
+    assert.deepEqual(onlyStage(`${MINIMAL}lora: {}\n`).lora, {
+      r: 16,
+      alpha: 32,
+      targetModules: 'all-linear',
+      dropout: 0,
+    });
+    const [first, second] = stagesOf(`${text}stages: [{adapter: a, reference: base}, {}, {lora: null}]\n`);
+    assert.deepEqual([first.lora, first.adapter, first.reference], [null, '/base/a', 'base']);
+    assert.deepEqual([second!.lora, second!.adapter], [lora, null]);
+    const set = onlyStage(text, 'adapter=a', 'reference=./base');
+    assert.deepEqual([set.lora, set.adapter, set.reference], [null, '/base/a', { directory: '/base/base' }]);
+    assert.equal(onlyStage(`${MINIMAL}adapter: a\n`, 'lora={}').adapter, null);
+    assert.deepEqual(
+      stagesOf(`${MINIMAL}adapter: a\nstages: [{}, {}, {adapter: b}]\n`).map(({ adapter }) => adapter),
+      ['/base/a', null, '/base/b'],
+    );
+  });
+
   it('derives sizes that follow from others', () => {
     const stage = onlyStage(`${MINIMAL}max_length: 257\nglobal_batch_size: 3\n`);
     assert.equal(stage.maxPromptLength, 128);
@@ -88,7 +179,7 @@ describe('a run file', () => {
 
   it('reads numbers in every notation of YAML 1.2', () => {
     const stage = onlyStage(`${MINIMAL}learning_rate: 5e-7\nbeta: .5\nseed: 0x10\nmax_grad_norm: 0\n`);
-    assert.deepEqual([stage.learningRate, stage.beta, stage.seed, stage.maxGradNorm], [5e-7, 0.5, 16, 0]);
+    assert.deepEqual([stage.learningRate, betaOf(stage), stage.seed, stage.maxGradNorm], [5e-7, 0.5, 16, 0]);
   });
 
   it('lets stages override what stands above them', () => {
@@ -106,11 +197,11 @@ stages:
     assert.equal(sft.model, '/base/base');
     assert.deepEqual(sft.data, { train: '/base/b.jsonl', eval: '/base/held.jsonl' });
     assert.deepEqual([sft.maxSteps, sft.epochs, sft.learningRate], [null, 2, 1e-4]);
-    assert.deepEqual([sft.reference, sft.beta], [null, 0.1]);
+    assert.deepEqual([sft.reference, sft.objective], [null, { method: 'sft' }]);
     assert.equal(kto!.model, null);
     assert.deepEqual(kto!.data, { train: '/base/a.jsonl', eval: null });
-    assert.deepEqual([kto!.maxSteps, kto!.learningRate, kto!.beta], [7, 1e-5, 0.3]);
-    assert.equal(kto!.reference, '/base/frozen');
+    assert.deepEqual([kto!.maxSteps, kto!.learningRate, betaOf(kto!)], [7, 1e-5, 0.3]);
+    assert.deepEqual(kto!.reference, { directory: '/base/frozen' });
   });
 
   it('starts a later stage elsewhere only where the stage says so', () => {
@@ -164,17 +255,14 @@ describe('--set', () => {
     const text = `${MINIMAL}beta: 0.2\nstages: [{beta: 0.3, data: {train: own, eval: e}}, {beta: 0.4}]\n`;
     const stages = stagesOf(text, 'beta=0.5', 'data.train=new', 'stages.1.seed=7', 'workers=2');
     assert.deepEqual(
-      stages.map(({ beta, data, seed }) => [beta, data.train, data.eval, seed]),
+      stages.map((stage) => [betaOf(stage), stage.data.train, stage.data.eval, stage.seed]),
       [
         [0.5, '/base/new', '/base/e', 42],
         [0.5, '/base/new', null, 7],
       ],
     );
     const overridden = stagesOf(text, 'stages.1.beta=0.6', 'beta=0.5');
-    assert.deepEqual(
-      overridden.map(({ beta }) => beta),
-      [0.5, 0.6],
-    );
+    assert.deepEqual(overridden.map(betaOf), [0.5, 0.6]);
     assert.deepEqual(
       stagesOf(text, 'stages=[{seed: 1}]').map(({ seed }) => seed),
       [1],
@@ -265,7 +353,7 @@ stages:
     beta: 1
     workers: 3
     data: {trian: x}
-  - method: dpo
+  - method: rlhf
 `,
       [],
       'run.yaml:2: modle: unknown key; did you mean model?',
@@ -286,7 +374,7 @@ stages:
       'run.yaml:19: weight_decay: must be a number, not Infinity',
       'run.yaml:23: stages.0.workers: belongs to the whole run; move it to the top of the file',
       'run.yaml:24: stages.0.data.trian: unknown key; did you mean train?',
-      'run.yaml:25: stages.1.method: must be one of kto, sft, not "dpo"',
+      `run.yaml:25: stages.1.method: must be one of ${METHODS}, not "rlhf"`,
     );
   });
 
@@ -294,14 +382,14 @@ stages:
     refuses(
       'workers: 1',
       [],
-      'run.yaml:1: method is missing; write "method: kto" or "method: sft"',
+      `run.yaml:1: method is missing; write "method: kto", or another of ${METHODS}`,
       'run.yaml:1: model is missing; write the Hugging Face directory to start from',
       'run.yaml:1: data.train is missing; write the JSONL file to train on',
     );
     refuses(
       'model: m\nstages:\n- method: sft\n  data:\n    train: a\n- data: {eval: e}\n',
       [],
-      'run.yaml:6: stages.1: method is missing; write "method: kto" or "method: sft"',
+      `run.yaml:6: stages.1: method is missing; write "method: kto", or another of ${METHODS}`,
       'run.yaml:6: stages.1.data: data.train is missing; write the JSONL file to train on',
     );
   });
@@ -353,16 +441,125 @@ stages:
   it('may not have keys that nothing reads', () => {
     const sft = MINIMAL.replace('kto', 'sft');
     refuses(
-      `${sft}beta: 0.1\n`,
+      `${sft}z0_denominator: all\n`,
       [],
-      'run.yaml:4: beta: only method kto reads it, and no stage uses that; remove it',
+      'run.yaml:4: z0_denominator: only method kto reads it, and no stage uses that; remove it',
     );
     refuses(
-      `${MINIMAL}beta: 0.1\nstages:\n- method: sft\n  reference: r\n- {}\n`,
+      `${sft}label_smoothing: 0.1\n`,
       [],
-      'run.yaml:7: stages.0.reference: only method kto reads it, and this stage uses sft; remove it',
+      'run.yaml:4: label_smoothing: only methods dpo and cpo read it, and no stage uses one of them; remove it',
+    );
+    refuses(
+      `${MINIMAL}beta: 0.1\nstages:\n- method: sft\n  reference: r\n- {cliprange: 0.2}\n`,
+      [],
+      'run.yaml:7: stages.0.reference: only methods kto, apo_zero_unpaired, ppo_clip and dpo read it, and this stage uses sft; remove it',
+      'run.yaml:8: stages.1.cliprange: only method ppo_clip reads it, and this stage uses kto; remove it',
+    );
+    refuses(
+      `${MINIMAL.replace('kto', 'orpo')}desirable_weight: auto\nloss_type: hinge\n`,
+      [],
+      'run.yaml:4: desirable_weight: only methods kto and apo_zero_unpaired read it, and no stage uses one of them; remove it',
+      'run.yaml:5: loss_type: only method dpo reads it, and no stage uses that; remove it',
     );
     assert.equal(onlyStage(`${sft}reference: null\n`).reference, null);
+  });
+
+  it('has settings of its method that do not go together', () => {
+    const cases: [method: string, lines: string, message: string][] = [
+      [
+        'kto',
+        'desirable_weight: many',
+        'desirable_weight: must be a number of at least 0, or auto, not "many"',
+      ],
+      [
+        'kto',
+        'desirable_weight: auto\nundesirable_weight: auto',
+        'desirable_weight: is auto, and so is undesirable_weight; give one of them a number, such as 1',
+      ],
+      [
+        'apo_zero_unpaired',
+        'undesirable_weight: auto\ndesirable_weight: 0',
+        'undesirable_weight: is auto beside a weight of 0, which would make it 0 too; raise that one',
+      ],
+      [
+        'kto',
+        'humanline: {log_epsilon_p: 2}',
+        'humanline: log_epsilon_p (2) must be less than log_epsilon_r (1.5)',
+      ],
+      ['kto', 'humanline: true', 'humanline: must be a map of keys and values, not true'],
+      [
+        'kto',
+        'humanline: {log_epsilon_R: 2}',
+        'humanline.log_epsilon_R: unknown key; did you mean log_epsilon_r?',
+      ],
+      [
+        'kto',
+        'score_scale: {min: 1, max: 5}',
+        'score_scale: must have min, max and neutral, such as {min: 1, max: 5, neutral: 3}',
+      ],
+      [
+        'kto',
+        'score_scale: {min: 1, max: 5, neutral: 6}',
+        'score_scale: must have min ≤ neutral ≤ max and min < max, not 1, 6 and 5',
+      ],
+      [
+        'kto',
+        'score_scale: {min: 1, max: 5, neutral: good}',
+        'score_scale.neutral: must be a number, not "good"',
+      ],
+      [
+        'dpo',
+        'loss_type: exo_pair',
+        'loss_type: exo_pair needs a label_smoothing greater than 0; its paper recommends 0.001',
+      ],
+      [
+        'dpo',
+        'label_smoothing: 0\nloss_type: exo_pair',
+        'label_smoothing: exo_pair needs a label_smoothing greater than 0; its paper recommends 0.001',
+      ],
+      [
+        'dpo',
+        'label_smoothing: 0.1\nloss_type: hinge',
+        'label_smoothing: loss_type hinge does not read it; remove it',
+      ],
+      ['cpo', 'label_smoothing: 0.5', 'label_smoothing: must be less than 0.5, not 0.5'],
+      ['ppo_clip', 'gamma: 1.5', 'gamma: must be at most 1, not 1.5'],
+      [
+        'csft',
+        'undesirable_control: <|good|>',
+        'undesirable_control: is the same as desirable_control, which tells nothing apart; change one',
+      ],
+      [
+        'csft',
+        'chosen_control_token: x',
+        'chosen_control_token: unknown key; did you mean desirable_control?',
+      ],
+      [
+        'dpo',
+        'reference: base',
+        'reference: is base, the model without its adapter, and the stage has no adapter key; remove it, or write ./base for a directory of that name',
+      ],
+      [
+        'dpo',
+        'adapter: a\nlora: {}',
+        'adapter: stands beside lora, which trains a fresh adapter; remove one of them',
+      ],
+      ['dpo', 'lora: {dropout: 0.1}', 'lora.dropout: must be 0, not 0.1'],
+      [
+        'dpo',
+        'lora: {target_modules: all}',
+        'lora.target_modules: must be all-linear or a list of module names such as q_proj, not "all"',
+      ],
+      [
+        'dpo',
+        'lora: {rank: 4}',
+        'lora.rank: unknown key; the keys here are r, alpha, target_modules, dropout',
+      ],
+    ];
+    for (const [method, lines, message] of cases) {
+      refuses(`${MINIMAL.replace('kto', method)}${lines}\n`, [], `run.yaml:4: ${message}`);
+    }
   });
 
   it('is not YAML, or YAML that no run file needs', () => {

@@ -5,7 +5,9 @@ import fc from 'fast-check';
 
 import { parseRunFile } from '../../../../lib/config/load.js';
 import { renderRunFile } from '../../../../lib/config/render.js';
-import type { Method, RunConfig, StageConfig } from '../../../../lib/config/types.js';
+import type { LoraConfig, RunConfig, StageConfig } from '../../../../lib/config/types.js';
+import type { ClassWeights, MethodConfig, Weight } from '../../../../lib/methods/config.js';
+import { needsOf } from '../../../../lib/methods/needs.js';
 
 /** Plain objects, as the configuration's are. */
 const record = <T>(model: { [K in keyof T]: fc.Arbitrary<T[K]> }) =>
@@ -20,7 +22,85 @@ const path = fc
   .map((name) => `/models/${name}`)
   .filter((name) => !/\/\.{1,2}$/.test(name));
 
-/** What a stage may resolve to: defaults where its method reads no such key, and one of max_steps and epochs. */
+const directory = fc.option(record({ directory: path }));
+const lora: fc.Arbitrary<LoraConfig> = record({
+  r: count(),
+  alpha: double(0, true),
+  targetModules: fc.oneof(
+    fc.constant('all-linear' as const),
+    fc.array(fc.string({ minLength: 1 }), { minLength: 1, maxLength: 3 }),
+  ),
+  dropout: fc.constant(0),
+});
+
+const beta = double(0, true);
+const smoothing = fc.double({ min: 0, max: 0.5, maxExcluded: true, noNaN: true });
+const weights: fc.Arbitrary<ClassWeights> = fc.oneof(
+  record({ desirableWeight: double(0, true), undesirableWeight: double(0, false) }),
+  record({ desirableWeight: fc.constant<Weight>('auto'), undesirableWeight: double(0, true) }),
+  record({ desirableWeight: double(0, true), undesirableWeight: fc.constant<Weight>('auto') }),
+);
+const dpoLoss = fc.oneof(
+  record({ lossType: fc.constantFrom('sigmoid', 'sigmoid_norm', 'robust'), labelSmoothing: smoothing }),
+  record({ lossType: fc.constant('exo_pair'), labelSmoothing: smoothing.filter((value) => value > 0) }),
+  record({
+    lossType: fc.constantFrom('hinge', 'ipo', 'nca_pair', 'bco_pair', 'sppo_hard', 'apo_zero', 'apo_down'),
+    labelSmoothing: fc.constant(0),
+  }),
+);
+const objectiveWithReference: fc.Arbitrary<MethodConfig> = fc.oneof(
+  fc
+    .tuple(
+      weights,
+      record({
+        beta,
+        z0Denominator: fc.constantFrom('all', 'nonzero'),
+        humanline: fc.option(
+          record({
+            logEpsilonP: fc.double({ min: -9, max: 0, noNaN: true }),
+            logEpsilonR: fc.double({ min: 0, max: 9, minExcluded: true, noNaN: true }),
+          }),
+        ),
+        scoreScale: fc.option(
+          fc.uniqueArray(fc.integer(), { minLength: 3, maxLength: 3 }).map((scores) => {
+            const [min, neutral, max] = scores.sort((a, b) => a - b);
+            return { min: min!, max: max!, neutral: neutral! };
+          }),
+        ),
+      }),
+    )
+    .map(([pair, rest]): MethodConfig => ({ method: 'kto', ...pair, ...rest })),
+  fc
+    .tuple(weights, beta)
+    .map(([pair, value]): MethodConfig => ({ method: 'apo_zero_unpaired', beta: value, ...pair })),
+  record({
+    method: fc.constant('ppo_clip'),
+    clipRange: double(0, true),
+    klCoef: double(0, false),
+    gamma: fraction,
+    lam: fraction,
+    criticCoef: double(0, false),
+  }),
+  fc.tuple(dpoLoss, beta).map(([loss, value]): MethodConfig => ({ method: 'dpo', beta: value, ...loss })),
+);
+
+const objectiveWithout: fc.Arbitrary<MethodConfig> = fc.oneof(
+  record({ method: fc.constant('cpo'), beta, labelSmoothing: smoothing, cpoAlpha: double(0, false) }),
+  record({ method: fc.constant('simpo'), beta, simpoGamma: double(0, false) }),
+  record({ method: fc.constant('orpo'), beta }),
+  record({ method: fc.constant('slic'), beta, lambdaCoef: double(0, false) }),
+  fc.constant({ method: 'sft' }),
+  fc
+    .tuple(fc.string({ minLength: 1 }), fc.string({ minLength: 1 }))
+    .filter(([good, bad]) => good !== bad)
+    .map(([good, bad]): MethodConfig => ({
+      method: 'csft',
+      desirableControl: good,
+      undesirableControl: bad,
+    })),
+);
+
+/** What a stage may resolve to: no reference where its method reads none, and one of max_steps and epochs. */
 function stage(isFirst: boolean): fc.Arbitrary<StageConfig> {
   const shared = record({
     model: isFirst ? path : fc.option(path),
@@ -54,23 +134,22 @@ function stage(isFirst: boolean): fc.Arbitrary<StageConfig> {
       maxLength,
       maxPromptLength: 1 + (prompt % (maxLength - 1)),
     }));
-  const kto = record({
-    method: fc.constant<Method>('kto'),
-    reference: fc.option(path),
-    beta: double(0, true),
-    desirableWeight: double(0, true),
-    undesirableWeight: double(0, false),
-  });
-  const sft = fc.constant({
-    method: 'sft' as const,
-    reference: null,
-    beta: 0.1,
-    desirableWeight: 1,
-    undesirableWeight: 1,
-  });
+  const objective = fc.oneof(
+    fc.tuple(objectiveWithReference, directory).map(([objective, reference]) => ({ objective, reference })),
+    objectiveWithout.map((objective) => ({ objective, reference: null })),
+  );
+  const trained = fc.oneof(
+    fc.constant({ adapter: null, lora: null }),
+    record({ adapter: path, lora: fc.constant(null) }),
+    record({ adapter: fc.constant(null), lora }),
+  );
   return fc
-    .tuple(shared, duration, sizes, fc.oneof(kto, sft))
-    .map(([first, second, third, fourth]) => ({ ...first, ...second, ...third, ...fourth }));
+    .tuple(shared, duration, sizes, objective, trained)
+    .map(([first, second, third, fourth, fifth]) => {
+      const stage = { ...first, ...second, ...third, ...fourth, ...fifth };
+      const isBase = stage.adapter !== null && stage.seed % 2 === 0 && needsOf(stage.objective).reference;
+      return isBase ? { ...stage, reference: 'base' as const } : stage;
+    });
 }
 
 const run: fc.Arbitrary<RunConfig> = record({

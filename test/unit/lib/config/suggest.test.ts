@@ -16,7 +16,7 @@ describe('nearestKey', () => {
       maxlength: 'max_length',
       adam_beta_1: 'adam_beta1',
       num_train_epochs: 'epochs',
-      loss_type: 'method',
+      model_name_or_path: 'model',
     };
     for (const [key, expected] of Object.entries(meant)) assert.equal(nearestKey(key, known), expected, key);
   });

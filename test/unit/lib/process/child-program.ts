@@ -1,6 +1,7 @@
 /** The child of child.test.ts; its first argument says how it behaves. */
+import { ConfigError } from '../../../../lib/errors.js';
 import { spawnChild } from '../../../../lib/process/child.js';
-import { announceReady, exitWithParent } from '../../../../lib/process/lifeline.js';
+import { announceFailure, announceReady, exitWithParent } from '../../../../lib/process/lifeline.js';
 
 const stayAlive = () => setInterval(() => undefined, 60_000);
 
@@ -12,6 +13,14 @@ const behaviours: Record<string, () => Promise<void> | void> = {
     stayAlive();
   },
   exit: () => process.exit(3),
+  'bad-input': async () => {
+    await announceFailure(new ConfigError('model: no such directory'));
+    process.exit(2);
+  },
+  'out-of-luck': async () => {
+    await announceFailure(new Error('port taken'));
+    process.exit(1);
+  },
   stubborn: () => {
     process.on('SIGTERM', () => undefined);
     announceReady();

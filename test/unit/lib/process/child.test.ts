@@ -5,7 +5,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { RunError } from '../../../../lib/errors.js';
+import { ConfigError, RunError } from '../../../../lib/errors.js';
 import { describeExit, spawnChild } from '../../../../lib/process/child.js';
 import { temporaryDirectory } from '../../../support/temporary-directory.js';
 
@@ -35,6 +35,11 @@ test('a child that ends before it is ready says how', async (t) => {
   );
   assert.deepEqual(await child.exited, { code: 3, signal: null });
   assert.deepEqual(await child.stop({ graceMs: 1 }), { code: 3, signal: null });
+});
+
+test('a child that says why it cannot start is taken at its word', async (t) => {
+  await assert.rejects(start(t, 'bad-input').ready, new ConfigError('model: no such directory'));
+  await assert.rejects(start(t, 'out-of-luck').ready, new RunError('port taken'));
 });
 
 test('a child that ignores SIGTERM is killed', async (t) => {

@@ -7,7 +7,9 @@ import { test, type TestContext } from 'node:test';
 import { ConfigError } from '../../../../lib/errors.js';
 import { openCheckpoint } from '../../../../lib/safetensors/checkpoint.js';
 import { writeSafetensors } from '../../../../lib/safetensors/write.js';
-import { describeModel } from '../../../../worker/model/description.js';
+import { describeModel, loadWeights } from '../../../../worker/model/description.js';
+import { FlatBuffer } from '../../../../worker/parameters/flat-buffer.js';
+import { elementCount, layOut } from '../../../../worker/parameters/layout.js';
 import { fixturePath } from '../../../parity/fixtures.js';
 
 function copyOf(t: TestContext, name: string): string {
@@ -23,8 +25,12 @@ function editConfig(directory: string, changes: Record<string, unknown>): void {
   writeFileSync(path, JSON.stringify({ ...config, ...changes }));
 }
 
-/** Rewrites the weights: another shape (of the same values) for a tensor, none for `null`, new ones for new names. */
-function editTensors(directory: string, shapes: Record<string, readonly number[] | null>): void {
+/** Rewrites the weights, zeros unless given: another shape for a tensor, none for `null`, new ones for new names. */
+function editTensors(
+  directory: string,
+  shapes: Record<string, readonly number[] | null>,
+  values: Record<string, Float32Array> = {},
+): void {
   const checkpoint = openCheckpoint(directory);
   const all = new Map(
     [...checkpoint.tensors].map(([name, { shape }]): [string, readonly number[]] => [name, shape]),
@@ -36,13 +42,24 @@ function editTensors(directory: string, shapes: Record<string, readonly number[]
   const sources = [...all].map(([name, shape]) => ({
     name,
     shape,
-    values: () => new Float32Array(shape.reduce((product, dimension) => product * dimension, 1)),
+    values: () => values[name] ?? new Float32Array(elementCount(shape)),
   }));
   checkpoint.close();
   writeSafetensors(join(directory, 'model.safetensors'), sources, {
     dtype: 'F32',
     metadata: { format: 'pt' },
   });
+}
+
+function renameTensors(directory: string, rename: (name: string) => string): void {
+  const checkpoint = openCheckpoint(directory);
+  const sources = [...checkpoint.tensors.values()].map(({ name, shape, size }) => ({
+    name: rename(name),
+    shape,
+    values: () => new Float32Array(size),
+  }));
+  checkpoint.close();
+  writeSafetensors(join(directory, 'model.safetensors'), sources, { dtype: 'F32', metadata: {} });
 }
 
 function assertRefused(directory: string, message: RegExp): void {
@@ -54,21 +71,7 @@ function assertRefused(directory: string, message: RegExp): void {
 
 test('a Llama with tied embeddings', () => {
   const { config, tensors, eosTokenIds } = describeModel(fixturePath('models/llama'));
-  assert.deepEqual(config, {
-    architecture: 'LlamaForCausalLM',
-    vocabSize: 304,
-    hiddenSize: 32,
-    layers: 2,
-    heads: 4,
-    kvHeads: 2,
-    headDim: 8,
-    intermediateSize: 88,
-    rmsNormEpsilon: 1e-5,
-    ropeTheta: 10_000,
-    attentionBias: false,
-    mlpBias: false,
-    tiedEmbeddings: true,
-  });
+  assert.deepEqual(config, { architecture: 'LlamaForCausalLM', vocabSize: 304, maxLength: null });
   assert.deepEqual(eosTokenIds, [1]);
   assert.equal(tensors.length, 2 + 2 * 9);
   const shapes = new Map(tensors.map(({ name, shape }) => [name, shape]));
@@ -79,17 +82,13 @@ test('a Llama with tied embeddings', () => {
 });
 
 test('a sharded Llama with a head of its own', () => {
-  const { config, tensors } = describeModel(fixturePath('models/llama_bf16_sharded'));
-  assert.equal(config.tiedEmbeddings, false);
-  assert.equal(config.ropeTheta, 500_000);
+  const { tensors } = describeModel(fixturePath('models/llama_bf16_sharded'));
   assert.ok(tensors.some(({ name }) => name === 'lm_head.weight'));
 });
 
-test('the config as transformers 5 writes it', (t) => {
-  const directory = copyOf(t, 'llama');
-  const rope = { rope_type: 'default', rope_theta: 12345 };
-  editConfig(directory, { rope_theta: undefined, rope_scaling: undefined, rope_parameters: rope });
-  assert.equal(describeModel(directory).config.ropeTheta, 12345);
+test('a GPT-2 has a longest sequence', () => {
+  const { config } = describeModel(fixturePath('models/gpt2'));
+  assert.deepEqual(config, { architecture: 'GPT2LMHeadModel', vocabSize: 304, maxLength: 128 });
 });
 
 test('generation_config.json decides what ends a reply', (t) => {
@@ -113,21 +112,68 @@ test('copies and buffers that some files hold beside the parameters are passed o
     'model.layers.0.self_attn.rotary_emb.inv_freq': [4],
   });
   assert.equal(describeModel(directory).tensors.length, 20);
+
+  const gpt2 = copyOf(t, 'gpt2');
+  editTensors(gpt2, {
+    'transformer.h.0.attn.bias': [1, 1, 128, 128],
+    'transformer.h.0.attn.masked_bias': [],
+  });
+  assert.equal(describeModel(gpt2).tensors.length, 28);
+
+  const gptNeox = copyOf(t, 'gpt_neox');
+  editTensors(gptNeox, {
+    'gpt_neox.layers.0.attention.bias': [1, 1, 128, 128],
+    'gpt_neox.layers.0.attention.rotary_emb.inv_freq': [2],
+  });
+  assert.equal(describeModel(gptNeox).tensors.length, 28);
+});
+
+test('a second copy of a tied weight must be equal to the first', (t) => {
+  const directory = copyOf(t, 'llama');
+  // All zeros, so the copies are equal.
+  editTensors(directory, { 'lm_head.weight': [304, 32] });
+  const load = () => {
+    const description = describeModel(directory);
+    loadWeights(description, FlatBuffer.allocate(layOut(description.tensors)));
+  };
+  load();
+  const values = { 'lm_head.weight': new Float32Array(304 * 32).fill(1) };
+  editTensors(directory, { 'lm_head.weight': [304, 32] }, values);
+  assert.throws(load, /model\.embed_tokens\.weight and lm_head\.weight differ, but config\.json ties them/);
+});
+
+test('tensors by their older names, or those of the bare base model', (t) => {
+  const storedAs = (directory: string) =>
+    new Map(describeModel(directory).tensors.map((tensor) => [tensor.name, tensor.storedAs]));
+  const gpt2 = copyOf(t, 'gpt2');
+  renameTensors(gpt2, (name) => name.replace('transformer.', ''));
+  assert.equal(storedAs(gpt2).get('transformer.h.1.attn.c_attn.weight'), 'h.1.attn.c_attn.weight');
+  const gptNeox = copyOf(t, 'gpt_neox');
+  renameTensors(gptNeox, (name) => name.replace('lm_head', 'embed_out'));
+  assert.equal(storedAs(gptNeox).get('lm_head.weight'), 'embed_out.weight');
+  const llama = copyOf(t, 'llama');
+  renameTensors(llama, (name) => name.replace('model.embed_tokens', 'lm_head'));
+  assert.equal(storedAs(llama).get('model.embed_tokens.weight'), 'lm_head.weight');
 });
 
 test('an architecture that is not supported is named with those that are', (t) => {
   const directory = copyOf(t, 'llama');
   editConfig(directory, { architectures: ['MambaForCausalLM'] });
-  assertRefused(directory, /config\.json: architecture MambaForCausalLM is not supported.*LlamaForCausalLM/);
+  assertRefused(
+    directory,
+    /config\.json: architecture MambaForCausalLM is not supported; supported are: GPT2LMHeadModel, .*LlamaForCausalLM/,
+  );
   editConfig(directory, { architectures: ['toString'] });
   assertRefused(directory, /architecture toString is not supported/);
 });
 
 for (const [changes, message] of [
-  [{ rope_scaling: { rope_type: 'llama3', factor: 8 } }, /config\.json: rope_scaling.*RoPE scaling/],
-  [{ rope_scaling: { type: 'linear', factor: 2 } }, /rope_scaling.*RoPE scaling/],
-  [{ rope_parameters: { rope_type: 'yarn', rope_theta: 1e4 } }, /rope_parameters.*RoPE scaling/],
-  [{ hidden_act: 'gelu' }, /hidden_act/],
+  [{ rope_scaling: { rope_type: 'llama3', factor: 8 } }, /config\.json: rope_scaling: low_freq_factor/],
+  [{ rope_scaling: { type: 'linear' } }, /config\.json: rope_scaling: factor/],
+  [{ rope_parameters: { rope_type: 'yarn', rope_theta: 1e4 } }, /rope_parameters.*RoPE scaling.*llama3/],
+  [{ rope_parameters: { partial_rotary_factor: 0.5 } }, /partial_rotary_factor is not supported/],
+  [{ rope_parameters: { full_attention: { rope_theta: 1e6 } } }, /rope_parameters: full_attention: rotary/],
+  [{ hidden_act: 'relu' }, /hidden_act/],
   [{ num_hidden_layers: 'two' }, /num_hidden_layers/],
   [{ num_key_value_heads: 3 }, /num_attention_heads must be a multiple of num_key_value_heads/],
   [{ head_dim: 7 }, /head_dim/],
@@ -151,7 +197,7 @@ for (const [shapes, message] of [
   ],
   [
     { 'model.layers.2.mlp.up_proj.weight': [88, 32] },
-    /tensor model\.layers\.2\.mlp\.up_proj\.weight \[88, 32\] is no part of a LlamaForCausalLM/,
+    /tensor "model\.layers\.2\.mlp\.up_proj\.weight" \[88, 32\] is no part of a LlamaForCausalLM/,
   ],
 ] as const) {
   test(`tensors with ${JSON.stringify(shapes)} are refused`, (t) => {

@@ -3,8 +3,8 @@ import { execFileSync } from 'node:child_process';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
-import type { Sequence } from '../../../../worker/model/language-model.js';
-import { liveTensors } from '../../../../worker/tensorflow/tensor.js';
+import { sequenceLogps, type LogpGradient, type Sequence } from '../../../../worker/model/language-model.js';
+import { liveTensors, read } from '../../../../worker/tensorflow/tensor.js';
 import { fixturePath } from '../../../parity/fixtures.js';
 import { gradientOf, loadModel, type LoadedModel } from './loaded-model.js';
 
@@ -18,7 +18,7 @@ const batch = [
   sequence(4, 0, 59, 86, 284, 73, 263, 225, 80, 270, 1),
 ];
 
-for (const name of ['llama', 'llama_bf16_sharded']) {
+for (const name of ['gpt2', 'gpt_neox', 'llama', 'llama_bf16_sharded', 'mistral']) {
   describe(name, () => {
     let loaded: LoadedModel;
     before(() => {
@@ -27,8 +27,9 @@ for (const name of ['llama', 'llama_bf16_sharded']) {
     after(() => loaded.weights.dispose());
 
     test('with and without gradient, the log-probs have the same bits', () => {
-      const { logps } = gradientOf(loaded, batch);
-      assert.deepEqual(loaded.model.logps(loaded.weights, batch), logps);
+      const { tokenLogps } = gradientOf(loaded, batch);
+      assert.deepEqual(loaded.model.tokenLogps(loaded.weights, batch), tokenLogps);
+      assert.deepEqual(loaded.model.logps(loaded.weights, batch), sequenceLogps(tokenLogps));
     });
 
     test('the same batch gives the same bits, in another process too', () => {
@@ -74,7 +75,7 @@ for (const name of ['llama', 'llama_bf16_sharded']) {
       const fail = () => {
         throw new Error('no');
       };
-      const lossGradient = (logps: Float64Array) => logps;
+      const lossGradient = (logps: readonly Float32Array[]) => logps;
       const { model, weights } = loaded;
       assert.throws(() => model.forwardBackward(weights, batch, fail, { add: () => undefined }), /no/);
       assert.throws(() => model.forwardBackward(weights, batch, lossGradient, { add: fail }), /no/);
@@ -89,28 +90,11 @@ for (const name of ['llama', 'llama_bf16_sharded']) {
       assert.equal(liveTensors(), start);
     });
 
-    test('bound weights follow their buffer', () => {
-      const place = loaded.layout.tensors.find(({ name: tensor }) => tensor === 'model.norm.weight')!;
-      const norm = loaded.buffer.tensor(place);
-      const original = norm.slice();
-      const logps = loaded.model.logps(loaded.weights, batch);
-      norm.fill(0);
-      // All logits are 0: every token is as likely as any other.
-      const uniform = batch.map(
-        ({ ids, completionStart }) => -(ids.length - completionStart) * Math.log(304),
-      );
-      loaded.model
-        .logps(loaded.weights, batch)
-        .forEach((logp, index) => assert.ok(Math.abs(logp - uniform[index]!) < 1e-4));
-      norm.set(original);
-      assert.deepEqual(loaded.model.logps(loaded.weights, batch), logps);
-    });
-
     test('a batch that cannot be scored is refused', () => {
       const logps = (...sequences: Sequence[]) => loaded.model.logps(loaded.weights, sequences);
       assert.throws(
-        () => logps(sequence(1, 0, 304)),
-        /token id 304 lies outside of the model's vocabulary of 304/,
+        () => logps(sequence(1, 0, 999)),
+        /token id 999 lies outside of the model's vocabulary of 3[08][04]/,
       );
       assert.throws(() => logps(sequence(1, 0, -1)), /token id -1/);
       assert.throws(
@@ -120,3 +104,87 @@ for (const name of ['llama', 'llama_bf16_sharded']) {
     });
   });
 }
+
+test('bound weights follow their buffer', () => {
+  const loaded = loadModel(fixturePath('models/llama'));
+  const place = loaded.layout.tensors.find(({ name: tensor }) => tensor === 'model.norm.weight')!;
+  const norm = loaded.buffer.tensor(place);
+  const original = norm.slice();
+  const logps = loaded.model.logps(loaded.weights, batch);
+  norm.fill(0);
+  // All logits are 0: every token is as likely as any other.
+  const uniform = batch.map(({ ids, completionStart }) => -(ids.length - completionStart) * Math.log(304));
+  loaded.model
+    .logps(loaded.weights, batch)
+    .forEach((logp, index) => assert.ok(Math.abs(logp - uniform[index]!) < 1e-4));
+  norm.set(original);
+  assert.deepEqual(loaded.model.logps(loaded.weights, batch), logps);
+  loaded.weights.dispose();
+});
+
+test('a sequence longer than the positions of the model is refused', () => {
+  const { model, weights } = loadModel(fixturePath('models/gpt2'));
+  const tokens = (length: number) => [sequence(1, ...new Int32Array(length).fill(5))];
+  assert.equal(model.logps(weights, tokens(128)).length, 1);
+  assert.throws(
+    () => model.logps(weights, tokens(129)),
+    /a sequence of 129 tokens is longer than the 128 positions of the model/,
+  );
+  weights.dispose();
+});
+
+describe('the gradient of the loss by token', () => {
+  let loaded: LoadedModel;
+  before(() => {
+    loaded = loadModel(fixturePath('models/llama'));
+  });
+  after(() => loaded.weights.dispose());
+
+  const gradientBy = (lossGradient: (tokenLogps: readonly Float32Array[]) => readonly LogpGradient[]) => {
+    const gradients = new Map<string, Float32Array>();
+    loaded.model.forwardBackward(loaded.weights, batch, lossGradient, {
+      add: ({ name }, gradient) => gradients.set(name, read(gradient)),
+    });
+    return gradients;
+  };
+
+  test('one number for a sequence is that number for each of its tokens', () => {
+    const byToken = gradientBy((found) => found.map((logps, index) => logps.map(() => index - 1.25)));
+    assert.deepEqual(
+      byToken,
+      gradientBy((found) => found.map((_, index) => index - 1.25)),
+    );
+  });
+
+  test('tokens count each by its own', () => {
+    const wanted = { sequence: 2, token: 3 };
+    const only = (found: readonly Float32Array[]) =>
+      found.map((logps, index) =>
+        Float64Array.from(logps, (_, token) => (index === wanted.sequence && token === wanted.token ? 1 : 0)),
+      );
+    // The same token as the only one of a shorter completion.
+    const { ids, completionStart } = batch[wanted.sequence]!;
+    const start = completionStart + wanted.token;
+    const expected = new Map<string, Float32Array>();
+    loaded.model.forwardBackward(
+      loaded.weights,
+      [sequence(start, ...ids.subarray(0, start + 1))],
+      () => [1],
+      { add: ({ name }, gradient) => expected.set(name, read(gradient)) },
+    );
+    for (const [name, gradient] of gradientBy(only)) {
+      gradient.forEach((value, index) => {
+        const difference = Math.abs(value - expected.get(name)![index]!);
+        assert.ok(difference <= 1e-5, `${index} of ${name} is off by ${difference}`);
+      });
+    }
+  });
+
+  test('a gradient of another length is refused', () => {
+    assert.throws(() => gradientBy(() => [1]), /1 loss gradients for 3 sequences/);
+    assert.throws(
+      () => gradientBy(() => [1, new Float32Array(3), 1]),
+      /3 loss gradients for the 2 tokens of sequence 1/,
+    );
+  });
+});

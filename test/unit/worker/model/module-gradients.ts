@@ -1,4 +1,4 @@
-import { causalMask } from '../../../../worker/model/causal-mask.js';
+import { attentionMask } from '../../../../worker/model/attention-mask.js';
 import type { EmitGradient, Module, Pass } from '../../../../worker/model/module.js';
 import { rope } from '../../../../worker/model/rope.js';
 import { elementCount, type TensorSpec } from '../../../../worker/parameters/layout.js';
@@ -10,7 +10,8 @@ export interface Shape {
   readonly batch: number;
   readonly length: number;
   readonly features: number;
-  readonly headDim: number;
+  /** Features of each head that turn with the position. */
+  readonly rotated: number;
 }
 
 const INPUT = 'input';
@@ -26,17 +27,20 @@ export function passOver(values: Values, specs: readonly TensorSpec[], shape: Sh
     batch: shape.batch,
     length: shape.length,
     weight: (name) => weights.get(name)!,
-    rope: rope(shape.headDim, 10_000).tables(shape.length),
-    causalMask: causalMask(shape.length),
+    rope:
+      shape.rotated === 0
+        ? null
+        : rope(shape.rotated, { theta: 10_000, scaling: { type: 'none' } }).tables(shape.length),
+    mask: (window) => attentionMask(shape.length, window),
   };
 }
 
 /** Collects emitted gradients. */
 export function collector(): { readonly gradients: Map<string, Float32Array>; readonly emit: EmitGradient } {
   const gradients = new Map<string, Float32Array>();
-  const emit = (name: string, gradient: Tensor) => {
+  const emit = (name: string, compute: () => Tensor) => {
     if (gradients.has(name)) throw new Error(`${name} has its gradient twice`);
-    gradients.set(name, read(gradient));
+    gradients.set(name, read(compute()));
   };
   return { gradients, emit };
 }

@@ -3,12 +3,13 @@ import { test } from 'node:test';
 
 import {
   batchMatMul,
+  concat,
   gatherRows,
   matMul,
   mean,
   oneHot,
   roll,
-  sliceRows,
+  slice,
   softmax,
   sum,
   transpose,
@@ -57,7 +58,10 @@ test('rows, order and places', () => {
   scope(() => {
     const a = matrix([3, 2], sixValues);
     assertTensor(gatherRows(a, ints([2, 0, 2])), [3, 2], [5, 6, 1, 2, 5, 6]);
-    assertTensor(sliceRows(a, 1, 2), [2, 2], [3, 4, 5, 6]);
+    assertTensor(slice(a, 0, 1, 2), [2, 2], [3, 4, 5, 6]);
+    assertTensor(slice(a, 1, 1, 1), [3, 1], [2, 4, 6]);
+    assertTensor(concat([a, matrix([3, 1], [7, 8, 9])], 1), [3, 3], [1, 2, 7, 3, 4, 8, 5, 6, 9]);
+    assertTensor(concat([a, matrix([1, 2], [7, 8])], 0), [4, 2], [...sixValues, 7, 8]);
     assertTensor(transpose(a, [1, 0]), [2, 3], [1, 3, 5, 2, 4, 6]);
     assertTensor(roll(matrix([1, 1, 4], [1, 2, 3, 4]), 2, 2), [1, 1, 4], [3, 4, 1, 2]);
     assertTensor(oneHot(ints([1, 0]), 3), [2, 3], [0, 1, 0, 1, 0, 0]);

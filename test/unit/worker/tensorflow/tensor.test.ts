@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { add, concatRows, matMul, reshape } from '../../../../worker/tensorflow/ops.js';
+import { add, concat, matMul, reshape } from '../../../../worker/tensorflow/ops.js';
 import { dispose, floats, liveTensors, read, scope } from '../../../../worker/tensorflow/tensor.js';
 
 const matrix = (shape: readonly number[], ...values: number[]) => floats(shape, Float32Array.from(values));
@@ -16,6 +16,16 @@ test('a scope frees what it made, except what it returns', () => {
   assert.deepEqual([...read(kept.sum)], [2, 4]);
   dispose(kept);
   assert.equal(liveTensors(), before);
+});
+
+test('a tensor that comes twice is freed once', () => {
+  const before = liveTensors();
+  const a = matrix([1], 1);
+  const b = matrix([1], 2);
+  dispose([a, { again: a }]);
+  assert.equal(liveTensors(), before + 1);
+  assert.deepEqual([...read(b)], [2]);
+  dispose(b);
 });
 
 test('what an inner scope returns belongs to the outer one', () => {
@@ -62,8 +72,8 @@ test('a shape that the values do not fill is refused', () => {
 test('a matrix alone is its own concatenation', () => {
   scope(() => {
     const a = matrix([1, 2], 1, 2);
-    assert.equal(concatRows([a]), a);
-    const both = concatRows([a, reshape(a, [1, 2])]);
+    assert.equal(concat([a], 0), a);
+    const both = concat([a, reshape(a, [1, 2])], 0);
     assert.deepEqual([...read(both)], [1, 2, 1, 2]);
     assert.deepEqual(both.shape, [2, 2]);
   });

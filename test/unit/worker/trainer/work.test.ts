@@ -1,15 +1,35 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { MethodConfig } from '../../../../lib/methods/config.js';
+import { needsOf } from '../../../../lib/methods/needs.js';
 import { v1 } from '../../../../proto/services.js';
 import { mismatchedSequences, readStepWork, type Expected } from '../../../../worker/trainer/work.js';
 
-const expected: Expected = { stage: 0, generation: 1, rank: 1, worldSize: 2, vocabSize: 10 };
+const kto: MethodConfig = {
+  method: 'kto',
+  beta: 0.1,
+  desirableWeight: 1,
+  undesirableWeight: 1,
+  z0Denominator: 'all',
+  humanline: null,
+  scoreScale: null,
+};
+const dpo: MethodConfig = { method: 'dpo', lossType: 'sigmoid', beta: 0.1, labelSmoothing: 0 };
+
+const expected: Expected = {
+  stage: 0,
+  generation: 1,
+  rank: 1,
+  worldSize: 2,
+  vocabSize: 10,
+  needs: needsOf(kto),
+};
 
 const example = (position: number, properties: v1.Example.$Properties = {}): v1.Example.$Properties => ({
   position,
   row: position + 100,
   promptIds: [1, 2],
-  completionIds: [3, 4, 5],
+  completions: [{ ids: [3, 4, 5] }],
   ...properties,
 });
 
@@ -39,7 +59,7 @@ test('work is read as it was sent', () => {
     { first: 1, count: 2 },
   ]);
   const [first, second] = task.leaves[0]!;
-  assert.deepEqual(first!.own, { ids: Int32Array.from([1, 2, 3, 4, 5]), completionStart: 2 });
+  assert.deepEqual(first!.completions[0], { ids: Int32Array.from([1, 2, 3, 4, 5]), completionStart: 2 });
   assert.deepEqual(first!.mismatched, { ids: Int32Array.from([1, 2, 6]), completionStart: 2 });
   assert.equal(first!.desirable, true);
   assert.equal(second!.mismatched, null);
@@ -58,15 +78,42 @@ const refusals: [string, v1.StepWork.$Properties, RegExp][] = [
   ['an empty leaf', { leaves: [{ examples: [] }, { examples: [example(4)] }] }, /an empty leaf/],
   [
     'a token outside the vocabulary',
-    { leaves: [{ examples: [example(2, { completionIds: [10] })] }, { examples: [example(4)] }] },
+    { leaves: [{ examples: [example(2, { completions: [{ ids: [10] }] })] }, { examples: [example(4)] }] },
     /token id 10 in row 102, outside the vocabulary of 10/,
   ],
   [
     'an empty completion',
-    { leaves: [{ examples: [example(2, { completionIds: [] })] }, { examples: [example(4)] }] },
+    { leaves: [{ examples: [example(2, { completions: [{ ids: [] }] })] }, { examples: [example(4)] }] },
     /empty prompt or completion in row 102/,
   ],
 ];
+
+test('pairs are read in their order, with the answers that came along', () => {
+  const completions = [{ ids: [3] }, { ids: [4, 5] }];
+  const reference = { completions: [{ logp: -1 }, { logp: -2 }] };
+  const leaves = [
+    { examples: [example(2, { completions, reference })] },
+    { examples: [example(4, { completions })] },
+  ];
+  const task = readStepWork(arrived({ leaves }), { ...expected, needs: needsOf(dpo) });
+  const [first] = task.leaves[0]!;
+  assert.deepEqual(
+    first!.completions.map(({ ids }) => [...ids]),
+    [
+      [1, 2, 3],
+      [1, 2, 4, 5],
+    ],
+  );
+  assert.deepEqual(
+    first!.reference?.completions.map(({ logp }) => logp),
+    [-1, -2],
+  );
+  assert.equal(task.leaves[1]![0]!.reference, null);
+  assert.throws(
+    () => readStepWork(arrived({ leaves }), expected),
+    /has 2 completions in row 102 instead of 1/,
+  );
+});
 
 for (const [what, properties, message] of refusals) {
   test(`work with ${what} is refused`, () => {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { evaluate, type Scorer } from '../../../../../deploy/cli/evaluation/evaluate.js';
 import { evaluationTable } from '../../../../../deploy/cli/evaluation/report.js';
+import { resolveObjective } from '../../../../../lib/config/resolve-objective.js';
 import { ConfigError } from '../../../../../lib/errors.js';
 
 const ids = (...values: number[]) => Int32Array.from(values);
@@ -31,7 +32,7 @@ function priceScorer(prices: Readonly<Record<string, number>>): { scorer: Scorer
   return { scorer, calls };
 }
 
-const kto = { method: 'kto', beta: 0.5, globalBatchSize: 3, maxLength: 4 } as const;
+const kto = { objective: resolveObjective('kto', { beta: 0.5 }), globalBatchSize: 3, maxLength: 4 };
 
 test('before, after and reference are scored once each, and the pairs rotate inside the batch', async () => {
   const { scorer, calls } = priceScorer({ start: 2, end: 1 });
@@ -74,7 +75,7 @@ test('rows of one prompt give no z0, and that is said', async () => {
 test('supervised fine-tuning is judged by likelihood alone', async () => {
   const { scorer } = priceScorer({ start: 2, end: 1 });
   const models = { before: 'start', after: 'end', reference: 'start' };
-  const evaluation = await evaluate(examples, models, { ...kto, method: 'sft' }, scorer);
+  const evaluation = await evaluate(examples, models, { ...kto, objective: { method: 'sft' } }, scorer);
   assert.deepEqual(evaluation, {
     method: 'sft',
     rows: 3,

@@ -16,5 +16,5 @@ test('what is wrong with a model is an error of the caller, and the process answ
 
 test('the process has ended when the session has', async () => {
   const late = await withInference((inference) => Promise.resolve(inference));
-  await assert.rejects(late('score', { modelDir: '/nowhere', sequences: [] }), /ended/);
+  await assert.rejects(late('score', { modelDir: '/nowhere', sequences: [] }), /killed by SIGKILL/);
 });

@@ -1,0 +1,168 @@
+import assert from 'node:assert/strict';
+import { spawn, type ChildProcessByStdio } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { text } from 'node:stream/consumers';
+import { after, before, describe, test, type TestContext } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { fixturePath, readFixture } from '../parity/fixtures.js';
+import { allGone, descendantsOf } from './process-tree.js';
+
+const cli = fileURLToPath(new URL('../../deploy/cli/main.js', import.meta.url));
+
+/** Generous: a busy machine may take long to start and stop five processes. */
+const timeoutMs = 60_000;
+
+interface Golden {
+  readonly prompt_ids: readonly (readonly number[])[];
+  readonly completion_ids: readonly (readonly number[])[];
+  readonly labels: readonly boolean[];
+}
+
+describe('prospect train', { timeout: 5 * timeoutMs }, () => {
+  let directory = '';
+  let runFile = '';
+  before(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'prospect-train-'));
+    const golden = readFixture('golden/train_llama_full.json') as Golden;
+    const rows = golden.labels.map((label, i) => ({
+      prompt_ids: golden.prompt_ids[i]!,
+      completion_ids: golden.completion_ids[i]!,
+      label,
+    }));
+    await writeFile(join(directory, 'rows.jsonl'), rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
+    runFile = join(directory, 'run.yaml');
+    const keys = [
+      'method: kto',
+      `model: ${JSON.stringify(fixturePath('models/llama'))}`,
+      'data: { train: rows.jsonl, eval: rows.jsonl }',
+      'max_length: 128',
+      'learning_rate: 1.0e-3',
+      'threads_per_worker: 1',
+      'workers: 2',
+      'max_steps: 2',
+    ];
+    await writeFile(runFile, `${keys.join('\n')}\n`);
+  });
+  after(() => rm(directory, { recursive: true }));
+
+  function start(...args: string[]): ChildProcessByStdio<null, Readable, Readable> {
+    return spawn(process.execPath, [cli, 'train', ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  }
+
+  async function finish(child: ChildProcessByStdio<null, Readable, Readable>) {
+    const ended = new Promise<number | null>((resolve) => child.once('exit', resolve));
+    const [code, stdout, stderr] = await Promise.all([ended, text(child.stdout), text(child.stderr)]);
+    return { code, stdout, stderr };
+  }
+
+  /** A run that would take hours, once its first step is committed. */
+  async function startLongRun(context: TestContext, name: string) {
+    const child = start(runFile, '--set', 'max_steps=1000000', '--out', join(directory, name));
+    context.after(() => child.kill('SIGKILL'));
+    const exited = new Promise<number | null>((resolve) => child.once('exit', resolve));
+    let stderr = '';
+    child.stdout.resume();
+    await new Promise<void>((resolve, reject) => {
+      child.stderr.setEncoding('utf8').on('data', (more: string) => {
+        stderr += more;
+        if (stderr.includes('step 1/')) resolve();
+      });
+      child.once('exit', () => reject(new Error(`it ended before its first step: ${stderr}`)));
+    });
+    const below = descendantsOf(child.pid!);
+    assert.ok(
+      below.length >= 4,
+      `coordinator, two workers and a replica, but only ${below.length} processes`,
+    );
+    return { child, exited, below, stderr: () => stderr };
+  }
+
+  test('a run is exit code 0, and leaves its results and no process', async () => {
+    const out = join(directory, 'done');
+    const { code, stdout, stderr } = await finish(start(runFile, '--out', out));
+    assert.equal(code, 0, stderr);
+    assert.match(stderr, /step 1\/2 .*loss .*kl .*margin .*tokens\/s .*ETA/);
+    assert.match(stdout, /thumbs up: above z0/);
+    assert.ok(stdout.endsWith(`trained model: ${join(out, 'model')}\n`));
+    const names = await readdir(out);
+    for (const name of ['run.yaml', 'metrics.jsonl', 'model', 'eval.json'])
+      assert.ok(names.includes(name), name);
+    assert.equal((await readFile(join(out, 'metrics.jsonl'), 'utf8')).trimEnd().split('\n').length, 2);
+
+    const again = await finish(start(runFile, '--out', out));
+    assert.equal(again.code, 2);
+    assert.match(again.stderr, /^error: .*already holds a run[^\n]*\n$/);
+  });
+
+  test('a bad key is exit code 2, with file, line and key, before anything starts', async () => {
+    const file = join(directory, 'bad.yaml');
+    await writeFile(file, `${await readFile(runFile, 'utf8')}betta: 0.1\n`);
+    const out = join(directory, 'bad-key');
+    const { code, stderr } = await finish(start(file, '--out', out));
+    assert.equal(code, 2);
+    assert.match(stderr, /^error: .*bad\.yaml:9: betta/);
+    assert.ok(!existsSync(out));
+  });
+
+  test('a bad row is exit code 2, with file and line, and nothing is left of the run', async () => {
+    await writeFile(join(directory, 'bad.jsonl'), '{"prompt": "a", "completion": "b", "label": "yes"}\n');
+    const out = join(directory, 'bad-row');
+    const { code, stderr } = await finish(start(runFile, '--set', 'data.train=bad.jsonl', '--out', out));
+    assert.equal(code, 2);
+    assert.match(stderr, /error: .*bad\.jsonl:1: label is not true or false/);
+    assert.ok(!existsSync(out));
+
+    await mkdir(out);
+    await writeFile(join(out, 'notes.txt'), 'mine');
+    const again = await finish(start(runFile, '--set', 'data.train=bad.jsonl', '--out', out));
+    assert.equal(again.code, 2);
+    assert.deepEqual(await readdir(out), ['notes.txt'], 'what was there before stays, and only that');
+  });
+
+  test('held-out rows that cannot be judged are exit code 2 before anything is trained', async () => {
+    const row = { prompt_ids: [3, 4], completion_ids: [5], label: true };
+    await writeFile(join(directory, 'one-prompt.jsonl'), `${JSON.stringify(row)}\n`.repeat(2));
+    for (const [file, reason] of [
+      ['nowhere.jsonl', /cannot read .*nowhere\.jsonl/],
+      ['one-prompt.jsonl', /data\.eval has no two rows with different prompts/],
+    ] as const) {
+      const out = join(directory, 'bad-eval');
+      const { code, stderr } = await finish(start(runFile, '--set', `data.eval=${file}`, '--out', out));
+      assert.equal(code, 2);
+      assert.match(stderr, reason);
+      assert.ok(!existsSync(out));
+    }
+  });
+
+  test('Ctrl-C is exit code 130, once all processes have ended', async (t) => {
+    const { child, exited, below, stderr } = await startLongRun(t, 'interrupted');
+    child.kill('SIGINT');
+    assert.equal(await exited, 130, stderr());
+    await allGone(below, 0);
+    assert.match(stderr(), /interrupted: all processes of the run have ended/);
+  });
+
+  test('where the command is killed, the processes below it notice', async (t) => {
+    const { child, exited, below } = await startLongRun(t, 'killed');
+    child.kill('SIGKILL');
+    await exited;
+    await allGone(below, timeoutMs);
+  });
+
+  test('where a worker is killed, the run fails with exit code 1, and leaves no process', async (t) => {
+    const { exited, below, stderr } = await startLongRun(t, 'worker-killed');
+    const worker = below.find((pid) => commandOf(pid).includes('--worker-id'));
+    process.kill(worker!, 'SIGKILL');
+    assert.equal(await exited, 1, stderr());
+    assert.match(stderr(), /error: .*worker.*killed by SIGKILL/);
+    await allGone(below, 0);
+  });
+});
+
+function commandOf(pid: number): string {
+  return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+}

@@ -1,0 +1,195 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { StageConfig } from '../../../../lib/config/types.js';
+import { PolicyEngine, type LeafTask } from '../../../../worker/compute/policy-engine.js';
+import { gradientNorm } from '../../../../worker/optimizer/gradient-norm.js';
+import { accumulationPlan } from '../../../../worker/reduction/tree.js';
+import { configureThreads } from '../../../../worker/tensorflow/environment.js';
+import { liveTensors } from '../../../../worker/tensorflow/tensor.js';
+import { fixturePath } from '../../../parity/fixtures.js';
+
+configureThreads(1);
+
+const stage: StageConfig & { readonly model: string } = {
+  objective: {
+    method: 'kto',
+    beta: 0.1,
+    desirableWeight: 1,
+    undesirableWeight: 1,
+    z0Denominator: 'all',
+    humanline: null,
+    scoreScale: null,
+  },
+  model: fixturePath('models/llama'),
+  adapter: null,
+  lora: null,
+  reference: null,
+  data: { train: 'rows.jsonl', eval: null },
+  learningRate: 1e-3,
+  lrSchedule: 'constant',
+  warmupSteps: 0,
+  adamBeta1: 0.9,
+  adamBeta2: 0.999,
+  adamEpsilon: 1e-8,
+  weightDecay: 0,
+  maxGradNorm: 1,
+  maxSteps: 1,
+  epochs: 1,
+  globalBatchSize: 3,
+  microBatchSize: 1,
+  maxLength: 32,
+  maxPromptLength: 16,
+  shuffle: false,
+  seed: 1,
+};
+
+const open = () => new PolicyEngine({ stage, rank: 0, worldSize: 1 });
+
+const sequences = [
+  { ids: Int32Array.from([0, 44, 281, 80, 83]), completionStart: 2 },
+  { ids: Int32Array.from([0, 225, 285, 69, 72, 270, 75]), completionStart: 3 },
+  { ids: Int32Array.from([0, 88, 298]), completionStart: 1 },
+];
+
+function leafTask(index: number, slot: number, accumulate: boolean): LeafTask {
+  return {
+    examples: [
+      {
+        completions: [sequences[index]!],
+        desirable: index !== 1,
+        score: null,
+        reference: { completions: [{ logp: -10, tokenLogps: null }], mismatched: null },
+      },
+    ],
+    statistics: { z0: 0.25 },
+    counts: { examples: sequences.length, completionTokens: 0, chosenTokens: 0 },
+    slot,
+    accumulate,
+  };
+}
+
+/** Sums the gradients of all leaves into the owned part, as the step does on one worker; returns the norm. */
+function sumGradients(engine: PolicyEngine, taskOf = leafTask): number {
+  const plan = accumulationPlan({ first: 0, count: sequences.length }, sequences.length);
+  engine.reserveSlots(plan.slotCount);
+  for (const step of plan.steps) {
+    if (step.kind === 'merge') engine.mergeSlots(step.from, step.into);
+    else engine.leafGradient(taskOf(step.leaf, step.slot, step.accumulate));
+  }
+  const parts = plan.nodes.map(({ node }) => ({ node, memory: null }));
+  const slots = new Map(plan.nodes.map(({ node, slot }) => [node.firstLeaf, slot]));
+  return gradientNorm(engine.finishGradient(parts, slots, sequences.length));
+}
+
+/** Every token's reward to go is ±1, and the critic's loss weighs as much as the policy's. */
+const withCritic: typeof stage = {
+  ...stage,
+  objective: { method: 'ppo_clip', clipRange: 0.5, klCoef: 0.1, gamma: 1, lam: 0.95, criticCoef: 1 },
+};
+
+const score = (engine: PolicyEngine) => engine.score(sequences).map(({ logp }) => logp);
+
+const propose = (engine: PolicyEngine, step: number) =>
+  engine.proposeWeights({ step, learningRate: 1e-3, clip: 1 });
+
+describe('PolicyEngine', () => {
+  test('a step that is proposed and not committed changes nothing; committed, it changes the log-probs', () => {
+    const engine = open();
+    const before = score(engine);
+    const norm = sumGradients(engine);
+    propose(engine, 1);
+    assert.deepEqual(score(engine), before);
+    assert.equal(sumGradients(engine), norm, 'the step done again gives the same gradient');
+    propose(engine, 1);
+    engine.commit();
+    const after = score(engine);
+    assert.notDeepEqual(after, before);
+    assert.ok(
+      after[0]! > before[0]! && after[1]! < before[1]!,
+      'the desirable one gains, the undesirable one loses',
+    );
+    engine.dispose();
+  });
+
+  test('the gradient is the slope of the loss that the terms report', () => {
+    const engine = open();
+    const loss = () =>
+      sequences.reduce((sum, _, i) => {
+        engine.reserveSlots(1);
+        return sum + engine.leafGradient(leafTask(i, 0, false)).reduce((total, term) => total + term.loss, 0);
+      }, 0);
+    const before = loss();
+    const norm = sumGradients(engine);
+    // A step of AdamW with zero moments moves every parameter by lr·sign(g): the loss falls by about lr·‖g‖₁.
+    propose(engine, 1);
+    engine.commit();
+    const fall = before - loss();
+    assert.ok(fall > 0.5 * 1e-3 * norm, `loss fell by ${fall}, gradient norm ${norm}`);
+    engine.dispose();
+  });
+
+  test('many steps leave no tensor behind, and disposing frees all', () => {
+    const atStart = liveTensors();
+    const engine = open();
+    sumGradients(engine);
+    propose(engine, 1);
+    engine.commit();
+    const afterOne = liveTensors();
+    for (let step = 2; step <= 6; step++) {
+      score(engine);
+      sumGradients(engine);
+      propose(engine, step);
+      engine.commit();
+    }
+    assert.equal(liveTensors(), afterOne);
+    engine.dispose();
+    assert.equal(liveTensors(), atStart);
+  });
+
+  test('a commit without a proposal is a defect that shows', () => {
+    const engine = open();
+    assert.throws(() => engine.commit(), /committed that was not computed/);
+    engine.dispose();
+  });
+});
+
+describe('PolicyEngine with a critic', () => {
+  test('the critic learns the rewards to go, and steps leave no tensor behind', () => {
+    const atStart = liveTensors();
+    const engine = new PolicyEngine({ stage: withCritic, rank: 0, worldSize: 1 });
+    const reference = engine.score(sequences);
+    const taskOf = (index: number, slot: number, accumulate: boolean): LeafTask => {
+      const [example] = leafTask(index, slot, accumulate).examples;
+      return {
+        examples: [{ ...example!, reference: { completions: [reference[index]!], mismatched: null } }],
+        statistics: { advantages: { mean: 0, variance: 1 } },
+        counts: { examples: sequences.length, completionTokens: 9, chosenTokens: 0 },
+        slot,
+        accumulate,
+      };
+    };
+    const errors = () =>
+      engine.values(sequences).map((values, i) => {
+        const toGo = i === 1 ? -1 : 1;
+        return values.reduce((total, value) => total + (value - toGo) ** 2, 0) / values.length;
+      });
+    assert.deepEqual(errors(), [1, 1, 1], 'it begins at 0');
+    const live: number[] = [];
+    for (let step = 1; step <= 30; step++) {
+      sumGradients(engine, taskOf);
+      propose(engine, step);
+      engine.commit();
+      live.push(liveTensors());
+    }
+    errors().forEach((error, i) => assert.ok(error < 0.9, `completion ${i}: squared error ${error}`));
+    assert.equal(new Set(live).size, 1, `tensors by step: ${live.join(', ')}`);
+    engine.dispose();
+    assert.equal(liveTensors(), atStart);
+  });
+
+  test('a method without one has no values', () => {
+    const engine = open();
+    assert.throws(() => engine.values(sequences), /the method needs a critic/);
+    engine.dispose();
+  });
+});
