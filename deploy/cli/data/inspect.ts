@@ -43,13 +43,13 @@ export async function inspect(options: InspectOptions, { out }: Terminal): Promi
 function rowLines(file: string, { rows, bad, kinds }: Inspection): string[] {
   const counts = Object.entries(kinds).filter(([, count]) => count > 0);
   const table = formatTable({
-    header: [file, 'rows'],
+    header: ['rows', 'count'],
     rows: [...counts, ['bad', bad.total] as const, ['all', rows] as const].map(([kind, count]) => [
       kind,
       String(count),
     ]),
   });
-  return [...table, ...reasonLines(bad)];
+  return [file, ...table, ...reasonLines(bad)];
 }
 
 function lengthLines(inspection: Inspection, { maxLength, maxPromptLength }: LengthLimits): string[] {

@@ -1,0 +1,141 @@
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { createStyle } from '../../../../deploy/cli/output/style.js';
+import type { Output } from '../../../../deploy/cli/output/terminal.js';
+import { buildProgram } from '../../../../deploy/cli/program.js';
+import { modelDirectory, temporaryDirectory } from '../../coordinator/data/tiny-model.js';
+
+/** Runs a command line. Resolves to what it printed as its result. */
+async function run(args: readonly string[], coloured = false): Promise<string> {
+  let printed = '';
+  const output: Output = {
+    style: createStyle(coloured),
+    write: (text) => void (printed += text),
+    line: (text) => void (printed += `${text}\n`),
+    interactive: coloured,
+    columns: () => 80,
+  };
+  const silent: Output = { ...output, write: () => undefined, line: () => undefined };
+  await buildProgram({ out: output, err: silent }).parseAsync(args, { from: 'user' });
+  return printed;
+}
+
+const jsonLines = (rows: readonly unknown[]) => rows.map((row) => `${JSON.stringify(row)}\n`).join('');
+
+describe('prospect data convert', () => {
+  test('prints the format that it found and what became of the rows', async (t) => {
+    const dir = temporaryDirectory(t);
+    const [input, output] = [join(dir, 'reviews.csv'), join(dir, 'binary.jsonl')];
+    writeFileSync(input, 'prompt,completion,stars\nq,a,5\nq,b,3\nq,"c\nd",1\nq,,4\nq,e,3\n');
+    const options = ['--to', 'binary', '--out', output, '--threshold', '3', '--neutral', '0'];
+    assert.equal(
+      await run(['data', 'convert', input, ...options]),
+      [
+        `${input}: rows of trl, as their columns tell`,
+        '5 rows read: 2 converted, 3 rejected',
+        `  2: score is in the neutral band (first: ${input}:3)`,
+        `  1: completion is missing (first: ${input}:6)`,
+        `2 rows written to ${output}`,
+        '',
+      ].join('\n'),
+    );
+    assert.equal(
+      readFileSync(output, 'utf8'),
+      jsonLines([
+        { prompt: 'q', completion: 'a', label: true },
+        { prompt: 'q', completion: 'c\nd', label: false },
+      ]),
+    );
+    assert.deepEqual(readdirSync(dir).toSorted(), ['binary.jsonl', 'reviews.csv']);
+  });
+
+  const contradictions = {
+    'one answer and pairs': ['--to', 'preference', '--one-per-prompt'],
+    'a seed without a choice': ['--to', 'binary', '--seed', '1'],
+    'a threshold for scores that are kept': ['--to', 'score', '--threshold', '3'],
+    'a neutral band without a threshold': ['--to', 'binary', '--neutral', '1'],
+  };
+  for (const [what, options] of Object.entries(contradictions)) {
+    test(`refuses ${what}`, async () => {
+      await assert.rejects(run(['data', 'convert', 'in', '--out', 'out', ...options]), {
+        name: 'ConfigError',
+      });
+    });
+  }
+
+  test('refuses values that mean nothing, and names itself in the advice', async () => {
+    for (const options of [
+      ['--to', 'ranking'],
+      ['--to', 'binary', '--threshold', 'high'],
+      ['--to', 'binary', '--neutral', '-1'],
+      ['--to', 'binary', '--seed', '0.5'],
+    ]) {
+      await assert.rejects(run(['data', 'convert', 'in', '--out', 'out', ...options]), {
+        name: 'CommanderError',
+        exitCode: 1,
+      });
+    }
+  });
+});
+
+describe('prospect data inspect', () => {
+  const rows = [
+    { prompt: 'c', completion: '7', label: true },
+    { prompt: 'c', completion: '7', label: false },
+    { prompt: 'cccc', completion: '888', label: false },
+    { prompt: '', completion: 'a', label: true },
+  ];
+  const inspect = async (dir: string, model: string, coloured = false) => {
+    const file = join(dir, 'rows.jsonl');
+    writeFileSync(file, jsonLines(rows));
+    const limits = ['--max-length', '6', '--max-prompt-length', '3'];
+    return (await run(['data', 'inspect', file, '--model', model, ...limits], coloured)).replaceAll(
+      file,
+      'FILE',
+    );
+  };
+
+  test('prints counts, lengths, duplicates, weights and a sample', async (t) => {
+    const printed = await inspect(temporaryDirectory(t), modelDirectory(t));
+    assert.equal(
+      printed,
+      [
+        'FILE',
+        'rows         count',
+        '──────────────────',
+        'desirable        1',
+        'undesirable      2',
+        'bad              1',
+        'all              4',
+        '  1: no token of the prompt stands before the completion (first: FILE:4)',
+        '',
+        'tokens      min  50 %  90 %  99 %  max  cut',
+        '───────────────────────────────────────────',
+        'prompt        1     1     4     4    4    1',
+        'completion    2     2     4     4    4    1',
+        'cut: prompts to their last 3 tokens, completions to what 6 leave',
+        '',
+        'duplicates: 1 answers repeat an earlier one; 1 different ones are both desirable and undesirable',
+        '',
+        'weights: desirable_weight: 2, undesirable_weight: 1',
+        '  (λ_D·n_D / (λ_U·n_U) is 1.00; the KTO paper recommends 1 to 1.33)',
+        '',
+        'sample: FILE:1; the trained tokens stand between ⟦ and ⟧',
+        'c⟦7</s>⟧',
+        '',
+      ].join('\n'),
+    );
+  });
+
+  test('paints the trained tokens where there are colours', async (t) => {
+    const printed = await inspect(temporaryDirectory(t), modelDirectory(t), true);
+    assert.ok(printed.endsWith('the trained tokens are green\nc\u001b[32m7</s>\u001b[39m\n'), printed);
+  });
+
+  test('refuses a prompt that may fill the whole length', async () => {
+    const args = ['data', 'inspect', 'f', '--model', 'm', '--max-length', '4', '--max-prompt-length', '4'];
+    await assert.rejects(run(args), { name: 'ConfigError', message: /--max-prompt-length 4 must be less/ });
+  });
+});
