@@ -29,7 +29,7 @@ function golden(name: string): unknown {
   return JSON.parse(readFileSync(join(fixtures, 'golden', `${name}.json`), 'utf8'));
 }
 
-for (const arch of ['llama', 'gpt2', 'gpt_neox', 'mistral']) {
+for (const arch of ['llama', 'gpt2', 'gpt_neox', 'mistral', 'llama_bf16_sharded']) {
   describe(`tokenizer of ${arch} against transformers`, () => {
     const tokenizer = TextTokenizer.load(join(fixtures, 'models', arch));
     const { texts, chats } = golden(`tokenizer_${arch}`) as TokenizerGolden;
