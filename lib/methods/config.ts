@@ -7,7 +7,7 @@ export interface ClassWeights<W extends Weight = Weight> {
   readonly undesirableWeight: W;
 }
 
-/** Bounds of a token's log-ratio, in nats; logEpsilonP < logEpsilonR. */
+/** Bounds of a token's log-ratio, in nats; logEpsilonP < logEpsilonR. HALOs' defaults: −1 and 1.5. */
 export interface Humanline {
   readonly logEpsilonP: number;
   readonly logEpsilonR: number;

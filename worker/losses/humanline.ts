@@ -1,10 +1,5 @@
+import type { Humanline } from '../../lib/methods/config.js';
 import { logRatio, required, type ScoredCompletion, type TokenValues } from './objective.js';
-
-/** Bounds of a token's log-ratio, in nats. HALOs' defaults: −1 and 1.5. */
-export interface Humanline {
-  readonly logEpsilonP: number;
-  readonly logEpsilonR: number;
-}
 
 /** r of a completion, and how its slope spreads over the tokens. */
 export interface SequenceRatio {

@@ -1,7 +1,7 @@
-import { sequenceRatio, type Humanline } from './humanline.js';
 import { required, type JudgedCompletion, type Objective } from './objective.js';
-import type { ScoreScale } from '../../lib/methods/config.js';
+import type { Humanline, ScoreScale } from '../../lib/methods/config.js';
 import { gradeOf } from '../../lib/methods/score-scale.js';
+import { sequenceRatio } from './humanline.js';
 import { sigmoid } from './sigmoid.js';
 import { onlyCompletion, type LossTerm } from './unpaired.js';
 

@@ -24,9 +24,6 @@ export const methods = {
   csft: sft,
 };
 
-export type MethodName = keyof typeof methods;
-export type MethodSettings<Name extends MethodName> = Parameters<(typeof methods)[Name]>[0];
-
 /** The objective of a stage whose class weights are known. */
 export function objectiveOf(config: MethodConfig<number>): Objective {
   // Each method's own settings are its part of the union: the name picks both.

@@ -1,5 +1,5 @@
 import { dpoSigmoid } from '../../../worker/losses/dpo/sigmoid.js';
-import type { DpoLossType } from '../../../worker/losses/dpo/dpo.js';
+import type { DpoLossType } from '../../../lib/methods/config.js';
 import { methods } from '../../../worker/losses/methods.js';
 import type { Objective, Unit } from '../../../worker/losses/objective.js';
 import { oddsRatioTerm } from '../../../worker/losses/orpo.js';

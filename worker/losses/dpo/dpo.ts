@@ -1,3 +1,4 @@
+import type { DpoLossType } from '../../../lib/methods/config.js';
 import { logRatio, type Objective } from '../objective.js';
 import { paired, type Pair, type PairTerm } from '../pair.js';
 import { apoDown } from './apo-down.js';
@@ -22,7 +23,7 @@ const whole = (loss: Variant['loss']): Variant => ({ loss, perToken: false });
 const perToken = (loss: Variant['loss']): Variant => ({ loss, perToken: true });
 
 /** Losses on r = log π(y|x) − log π_ref(y|x) of the chosen and the rejected completion, under TRL's names. */
-const variants = {
+const variants: Record<DpoLossType, Variant> = {
   sigmoid: whole(dpoSigmoid),
   /** DPO with log-ratios per token (TRL v1.16.0 trl/trainer/dpo_trainer.py L1504-1509). */
   sigmoid_norm: perToken(dpoSigmoid),
@@ -35,10 +36,7 @@ const variants = {
   sppo_hard: whole(sppoHard),
   apo_zero: whole(apoZero),
   apo_down: whole(apoDown),
-} satisfies Record<string, Variant>;
-
-export type DpoLossType = keyof typeof variants;
-export const dpoLossTypes = Object.keys(variants) as readonly DpoLossType[];
+};
 
 /** Direct Preference Optimization and its relatives; rewards are β r whatever the variant. */
 export function dpo(settings: DpoSettings & { readonly lossType: DpoLossType }): Objective {

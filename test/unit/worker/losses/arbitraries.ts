@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { dpoLossTypes } from '../../../../worker/losses/dpo/dpo.js';
+import { dpoLossTypes } from '../../../../lib/methods/config.js';
 import type { KtoSettings } from '../../../../worker/losses/kto.js';
 import { methods } from '../../../../worker/losses/methods.js';
 import type { Objective, ScoredCompletion } from '../../../../worker/losses/objective.js';
