@@ -115,7 +115,7 @@ export class WorkerGroup {
     }
     const members = this.#places.map(({ member }) => member!);
     for (let rank = 0; rank < this.size; rank++) {
-      this.send(rank, { membership: { generation, rank, members, heartbeatIntervalMs } });
+      this.send(rank, { membership: { generation, rank, members } });
     }
     this.#heartbeatTimer = setInterval(() => this.#checkHeartbeats(), heartbeatIntervalMs);
     return members;

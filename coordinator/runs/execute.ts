@@ -54,7 +54,7 @@ export async function executeRun(
           {
             group: workers.group,
             generation: FIRST_GENERATION,
-            threadsPerWorker: config.threadsPerWorker,
+            config,
             reference,
           },
           metricsFile,

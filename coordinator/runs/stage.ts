@@ -1,4 +1,5 @@
 import { renderRunFile } from '../../lib/config/render.js';
+import type { RunConfig } from '../../lib/config/types.js';
 import { RunError } from '../../lib/errors.js';
 import type { v1 } from '../../proto/services.js';
 import type { WorkerGroup } from '../cluster/worker-group.js';
@@ -17,7 +18,7 @@ import { combineReports, type ExpectedReports, type StepResult } from './step-re
 export interface StageCrew {
   readonly group: WorkerGroup;
   readonly generation: number;
-  readonly threadsPerWorker: number;
+  readonly config: RunConfig;
   /** Null for a method without a reference. */
   readonly reference: LaunchedReference | null;
 }
@@ -73,12 +74,9 @@ async function startStage(run: ActiveRun, stage: PreparedStage, crew: StageCrew)
   const stageStart = {
     stage: number,
     referenceSocket: crew.reference?.socket ?? '',
-    runYaml: renderRunFile({
-      workers: crew.group.size,
-      threadsPerWorker: crew.threadsPerWorker,
-      stages: [config],
-    }),
+    runYaml: renderRunFile({ ...crew.config, stages: [config] }),
     totalSteps: planner.totalSteps,
+    heartbeatIntervalMs: run.cluster.heartbeatIntervalMs,
   };
   crew.group.broadcast({ stageStart });
   const ready = await crew.group.collect('stageReady', run.signal);

@@ -20,12 +20,20 @@ export function checkStages(
     checkAdapter(document, sound, stage);
     checkSettings(document, sound, stage);
   }
+  checkWorkers(document, { runFile, sound });
   checkDuration(document, [], runFile);
   runFile.stages?.forEach((own, index) => checkDuration(document, ['stages', index], own));
   if (sound('method')) checkMethodKeys(document, runFile, stages);
 }
 
 type Sound = Validated['sound'];
+
+function checkWorkers(document: RunDocument, { runFile, sound }: Validated): void {
+  const { workers = DEFAULTS.workers, min_workers: minWorkers = DEFAULTS.minWorkers } = runFile;
+  if (minWorkers > workers && sound('min_workers', 'workers')) {
+    document.report(['min_workers'], `must be at most workers (${workers}), not ${minWorkers}`);
+  }
+}
 
 function checkGiven(document: RunDocument, sound: Sound, { index, keys, at }: MergedStage): void {
   if (keys.method === undefined && sound('method')) {

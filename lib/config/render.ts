@@ -6,8 +6,16 @@ import type { RunFile, StageKeys } from './schema.js';
 import type { LoraConfig, ReferenceConfig, RunConfig, StageConfig } from './types.js';
 
 /** A run file that resolves to `config` on any machine and from any folder: every key has its value. */
-export function renderRunFile({ workers, threadsPerWorker, stages }: RunConfig): string {
-  const runFile: RunFile = { workers, threads_per_worker: threadsPerWorker, stages: stages.map(stageKeys) };
+export function renderRunFile(run: RunConfig): string {
+  const runFile: RunFile = {
+    workers: run.workers,
+    threads_per_worker: run.threadsPerWorker,
+    min_workers: run.minWorkers,
+    max_restarts: run.maxRestarts,
+    save_steps: run.saveSteps,
+    save_total_limit: run.saveTotalLimit,
+    stages: run.stages.map(stageKeys),
+  };
   return stringify(runFile, { lineWidth: 0, aliasDuplicateObjects: false });
 }
 
@@ -29,6 +37,7 @@ function stageKeys(stage: StageConfig): StageKeys {
     adam_epsilon: stage.adamEpsilon,
     weight_decay: stage.weightDecay,
     max_grad_norm: stage.maxGradNorm,
+    on_nonfinite: stage.onNonfinite,
     ...(stage.maxSteps === null ? { epochs: stage.epochs } : { max_steps: stage.maxSteps }),
     global_batch_size: stage.globalBatchSize,
     micro_batch_size: stage.microBatchSize,

@@ -22,7 +22,12 @@ export const DEFAULTS = {
   maxLength: 1024,
   shuffle: true,
   seed: 42,
+  onNonfinite: 'fail',
   workers: 1,
+  minWorkers: 1,
+  maxRestarts: 5,
+  saveSteps: 100,
+  saveTotalLimit: 2,
 } as const;
 
 /** Sizes that other keys are compared with. */
@@ -49,6 +54,10 @@ export function resolveRun(
   return {
     workers,
     threadsPerWorker: threads === 'auto' ? Math.max(1, Math.floor(cores / workers)) : threads,
+    minWorkers: runFile.min_workers ?? DEFAULTS.minWorkers,
+    maxRestarts: runFile.max_restarts ?? DEFAULTS.maxRestarts,
+    saveSteps: runFile.save_steps ?? DEFAULTS.saveSteps,
+    saveTotalLimit: runFile.save_total_limit ?? DEFAULTS.saveTotalLimit,
     stages: [given(first, 'stages'), ...rest],
   };
 }
@@ -75,6 +84,7 @@ function resolveStage(stage: MergedStage, baseDir: string): StageConfig {
     adamEpsilon: keys.adam_epsilon ?? DEFAULTS.adamEpsilon,
     weightDecay: keys.weight_decay ?? DEFAULTS.weightDecay,
     maxGradNorm: keys.max_grad_norm ?? DEFAULTS.maxGradNorm,
+    onNonfinite: keys.on_nonfinite ?? DEFAULTS.onNonfinite,
     maxSteps: keys.max_steps ?? null,
     epochs: keys.epochs ?? DEFAULTS.epochs,
     ...sizesOf(stage),

@@ -190,6 +190,14 @@ export const stageSchema = z.strictObject({
     .optional()
     .describe('Global L2 norm that gradients are clipped to; 0 for no clipping. Default 1.'),
 
+  on_nonfinite: z
+    .enum(['fail', 'skip'])
+    .optional()
+    .describe(
+      'At a gradient that is not finite: fail names the step, the rows and the parameter; skip leaves the weights as ' +
+        'they are, and counts. Default fail.',
+    ),
+
   max_steps: count
     .nullable()
     .optional()
@@ -239,6 +247,28 @@ export const runFileSchema = stageSchema.extend({
       'TensorFlow threads of each worker and of the reference replica. Default auto: the cores of the machine that ' +
         'submits, divided by workers. Results are bitwise equal between runs of the same value.',
     ),
+  min_workers: count
+    .optional()
+    .describe(
+      'Workers that the run goes on with where others are lost; with fewer it waits for new ones. Default 1.',
+    ),
+  max_restarts: z
+    .int32()
+    .min(0)
+    .optional()
+    .describe(
+      'How often in a row one worker may fail without a finished step in between; then it is not started again. ' +
+        'Default 5.',
+    ),
+  save_steps: z
+    .int32()
+    .min(0)
+    .optional()
+    .describe(
+      'Optimizer steps from one checkpoint to the next. They are written beside training; 0: none but the one that a ' +
+        'stopped run ends with. Default 100.',
+    ),
+  save_total_limit: count.optional().describe('Checkpoints that are kept, the newest ones. Default 2.'),
   stages: z
     .array(stageSchema)
     .min(1)

@@ -8,11 +8,22 @@ export interface RunConfig {
   readonly workers: number;
   /** TensorFlow threads of each worker and of the reference replica. `auto` in the run file is resolved at submit. */
   readonly threadsPerWorker: number;
+  /** The run goes on with this many, and waits for more where there are fewer. */
+  readonly minWorkers: number;
+  /** How often in a row one worker may fail without having finished a step in between. */
+  readonly maxRestarts: number;
+  /** Optimizer steps from one checkpoint to the next; 0 for none but those that an end asks for. */
+  readonly saveSteps: number;
+  /** Checkpoints that are kept, the newest ones. */
+  readonly saveTotalLimit: number;
   /** Trained one after the other, each from the model that the one before wrote. */
   readonly stages: readonly [StageConfig, ...StageConfig[]];
 }
 
 export type LrSchedule = 'constant' | 'linear' | 'cosine';
+
+/** What happens at a gradient that is not finite: the run fails, or the step changes nothing and is counted. */
+export type OnNonfinite = 'fail' | 'skip';
 
 /** A fresh adapter, trained instead of the model. */
 export interface LoraConfig {
@@ -53,6 +64,7 @@ export interface StageConfig {
   readonly weightDecay: number;
   /** Global L2 norm to clip to; 0 for no clipping. */
   readonly maxGradNorm: number;
+  readonly onNonfinite: OnNonfinite;
 
   /** Optimizer steps; null where `epochs` decides. */
   readonly maxSteps: number | null;

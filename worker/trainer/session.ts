@@ -49,10 +49,7 @@ export class Session {
     this.stage.prepare(work);
   }
 
-  private async join({ generation, rank, members, heartbeatIntervalMs }: v1.Membership): Promise<void> {
-    if (heartbeatIntervalMs === 0)
-      throw new RunError('the coordinator did not say how often it wants a heartbeat');
-    this.link.beatEvery(heartbeatIntervalMs);
+  private async join({ generation, rank, members }: v1.Membership): Promise<void> {
     const endpoints = members.map(({ collectiveEndpoint }) => collectiveEndpoint ?? '');
     await this.collective.connect({ generation, rank, endpoints });
     this.place = { generation, rank, worldSize: members.length };
@@ -61,13 +58,15 @@ export class Session {
   private async train(start: v1.StageStart): Promise<void> {
     if (this.place === null)
       throw new RunError('the coordinator started a stage before it named the members');
+    if (start.heartbeatIntervalMs === 0)
+      throw new RunError('the coordinator did not say how often it wants a heartbeat');
+    this.link.beatEvery(start.heartbeatIntervalMs);
     this.stage?.close();
     const trainer = await StageTrainer.open(start, this.place, this.policy, this.collective);
     this.stage = trainer;
     this.link.send({
       stageReady: {
         stage: start.stage,
-        generation: this.place.generation,
         trainableParameters: trainer.trainableParameters,
       },
     });

@@ -74,9 +74,7 @@ export class ScriptedWorker {
   #startStage(start: v1.StageStart.$Properties): void {
     this.#committed = 0;
     this.#needsReference = start.referenceSocket !== '';
-    this.send(
-      this.#script.onStageStart?.(start) ?? { stageReady: { stage: start.stage ?? 0, generation: 1 } },
-    );
+    this.send(this.#script.onStageStart?.(start) ?? { stageReady: { stage: start.stage ?? 0 } });
   }
 
   /** A step is done only once the one before it is committed. */

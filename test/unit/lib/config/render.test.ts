@@ -112,6 +112,7 @@ function stage(isFirst: boolean): fc.Arbitrary<StageConfig> {
     adamEpsilon: double(0, true),
     weightDecay: double(0, false),
     maxGradNorm: double(0, false),
+    onNonfinite: fc.constantFrom('fail', 'skip'),
     shuffle: fc.boolean(),
     seed: fc.integer({ min: 0, max: 2 ** 32 - 1 }),
   });
@@ -152,13 +153,21 @@ function stage(isFirst: boolean): fc.Arbitrary<StageConfig> {
     });
 }
 
+const crew = fc.tuple(count(), fc.nat()).map(([workers, least]) => ({
+  workers,
+  minWorkers: 1 + (least % workers),
+}));
+
 const run: fc.Arbitrary<RunConfig> = record({
-  workers: count(),
+  crew,
   threadsPerWorker: count(),
+  maxRestarts: fc.nat({ max: 2 ** 31 - 1 }),
+  saveSteps: fc.nat({ max: 2 ** 31 - 1 }),
+  saveTotalLimit: count(),
   stages: fc
     .tuple(stage(true), fc.array(stage(false), { maxLength: 2 }))
     .map(([first, rest]): RunConfig['stages'] => [first, ...rest]),
-});
+}).map(({ crew: sizes, ...rest }) => ({ ...sizes, ...rest }));
 
 describe('renderRunFile', () => {
   it('writes what parses back to the same run', () => {

@@ -32,6 +32,7 @@ const stage: StageConfig & { readonly model: string } = {
   adamBeta2: 0.999,
   adamEpsilon: 1e-8,
   weightDecay: 0,
+  onNonfinite: 'fail',
   maxGradNorm: 1,
   maxSteps: 1,
   epochs: 1,
