@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { test, type TestContext } from 'node:test';
+import { test } from 'node:test';
 import { CheckpointStore } from '../../coordinator/checkpoints/checkpoint-store.js';
 import { leafRunStarts } from '../../coordinator/plan/leaf-runs.js';
 import { v1 } from '../../proto/services.js';
