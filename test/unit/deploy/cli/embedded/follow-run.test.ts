@@ -26,6 +26,8 @@ async function startCoordinator(
     getRun: refuse,
     listRuns: refuse,
     cancelRun: refuse,
+    resumeRun: refuse,
+    resizeRun: refuse,
     watchRun: (call) => {
       events.forEach((event, index) => call.write({ sequence: index + 1, timeMs: index * 1_000, ...event }));
       call.end();
