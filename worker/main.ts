@@ -80,8 +80,16 @@ async function work(options: WorkerOptions, log: Logger): Promise<number> {
     new URL('./compute/policy-thread.js', import.meta.url),
   );
   const link = new CoordinatorLink(options.coordinator, (received) => session.prepare(received));
-  const session = new Session(link, policy, collective, (task, outcome) =>
-    metrics.observeStep(task, outcome),
+  const session = new Session(
+    link,
+    policy,
+    collective,
+    (task, outcome) => metrics.observeStep(task, outcome),
+    {
+      answered: (cached) => metrics.observeReference(cached),
+      lost: (reason) => log.warn({ reason }, 'the reference replica is gone: waiting for it'),
+      back: () => log.info('the reference replica is back'),
+    },
   );
   link.send({
     hello: {

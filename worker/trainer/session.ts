@@ -3,6 +3,7 @@ import type { v1 } from '../../proto/services.js';
 import type { Collective } from '../collective/collective.js';
 import type { EngineThread } from '../compute/engine-thread.js';
 import type { OpenPolicy, PolicyEngine } from '../compute/policy-engine.js';
+import type { ReferenceObserver } from '../reference/client.js';
 import type { CoordinatorLink } from './coordinator-link.js';
 import { StageTrainer, type Place } from './stage.js';
 import type { StepOutcome } from './step.js';
@@ -18,6 +19,7 @@ export class Session {
     private readonly policy: EngineThread<OpenPolicy, PolicyEngine>,
     private readonly collective: Collective,
     private readonly onStep: (task: StepTask, outcome: StepOutcome) => void,
+    private readonly observer: ReferenceObserver,
   ) {}
 
   /** Follows the coordinator; ends only by an error. */
@@ -62,7 +64,8 @@ export class Session {
       throw new RunError('the coordinator did not say how often it wants a heartbeat');
     this.link.beatEvery(start.heartbeatIntervalMs);
     this.stage?.close();
-    const trainer = await StageTrainer.open(start, this.place, this.policy, this.collective);
+    const { place, policy, collective, observer } = this;
+    const trainer = await StageTrainer.open(start, place, policy, collective, observer);
     this.stage = trainer;
     this.link.send({
       stageReady: {

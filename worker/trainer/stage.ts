@@ -11,7 +11,7 @@ import { requireResolved } from '../../lib/methods/weights.js';
 import { describeModel } from '../model/description.js';
 import { FlatBuffer } from '../parameters/flat-buffer.js';
 import { answerMessage } from '../reference/answer.js';
-import { ReferenceClient } from '../reference/client.js';
+import { ReferenceClient, type ReferenceObserver } from '../reference/client.js';
 import type { CoordinatorLink } from './coordinator-link.js';
 import { trainStep, type LeafAnswers, type StepContext, type StepOutcome } from './step.js';
 import { readStepWork, type Expected, type StepTask } from './work.js';
@@ -44,6 +44,7 @@ export class StageTrainer {
     place: Place,
     policy: EngineThread<OpenPolicy, PolicyEngine>,
     collective: Collective,
+    observer: ReferenceObserver,
   ): Promise<StageTrainer> {
     const stage = stageOf(start);
     const { rank, worldSize } = place;
@@ -62,7 +63,7 @@ export class StageTrainer {
     };
     const needs = needsOf(stage.objective);
     const expected = { ...place, stage: start.stage, vocabSize, needs };
-    return new StageTrainer(context, expected, openReference(start, needs));
+    return new StageTrainer(context, expected, openReference(start, needs, observer));
   }
 
   get trainableParameters(): number {
@@ -111,10 +112,14 @@ function stageOf({ runYaml }: v1.StageStart): StageConfig & { readonly model: st
   return { ...stage, model };
 }
 
-function openReference({ referenceSocket }: v1.StageStart, needs: MethodNeeds): ReferenceClient | null {
+function openReference(
+  { referenceSocket }: v1.StageStart,
+  needs: MethodNeeds,
+  observer: ReferenceObserver,
+): ReferenceClient | null {
   if (!needs.reference) return null;
   if (referenceSocket === '') throw new RunError('the method needs a reference replica, and none was given');
-  return new ReferenceClient(referenceSocket, needs.tokenLevel);
+  return new ReferenceClient(referenceSocket, needs.tokenLevel, observer);
 }
 
 /** One leaf at a time: the replica computes one after the other anyway, and the first answers are needed first. */
