@@ -4,13 +4,13 @@ import { RunError } from '../../lib/errors.js';
 import type { v1 } from '../../proto/services.js';
 import type { WorkerGroup } from '../cluster/worker-group.js';
 import type { ReferenceAnswer } from '../journal/records.js';
-import type { LaunchedReference } from '../launch/launcher.js';
 import { tokensOf, type Unit } from '../plan/unit.js';
 import type { ActiveRun } from './active-run.js';
 import { needsOf } from '../../lib/methods/needs.js';
 import { metricsRow, type MetricsRow } from './metrics-row.js';
 import type { MetricsFile } from './output-directory.js';
 import type { PreparedStage } from './prepare.js';
+import type { ServingReference } from './reference-replica.js';
 import { mismatchedIds, StepFeed, type StepUnderWay } from './step-feed.js';
 import { combineReports, type ExpectedReports, type StepResult } from './step-reports.js';
 
@@ -20,7 +20,7 @@ export interface StageCrew {
   readonly generation: number;
   readonly config: RunConfig;
   /** Null for a method without a reference. */
-  readonly reference: LaunchedReference | null;
+  readonly reference: ServingReference | null;
 }
 
 /** Steps sent beyond the one that is being computed, so that the reference's answers to them can be fetched early. */
