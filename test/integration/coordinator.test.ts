@@ -441,6 +441,9 @@ test('health over gRPC and HTTP, and Prometheus metrics', async (t) => {
     'prospect_tokens_total 40',
     'prospect_step_phase_seconds_count{worker="worker-1",phase="all_reduce"} 2',
     'prospect_workers 0',
+    'prospect_workers_lost_total 0',
+    'prospect_worker_restarts_total 0',
+    'prospect_skipped_steps_total 0',
   ]) {
     assert.ok(text.includes(`${line}\n`), line);
   }
