@@ -21,7 +21,7 @@ process.once('exit', () => rmSync(caches, { recursive: true, force: true, maxRet
  * them from another run nor leave its own to the user.
  */
 export function privateCache(): Readonly<Record<string, string>> {
-  return { PROSPECT_CACHE: mkdtempSync(join(caches, 'cache-')) };
+  return { PROSPECT_REFERENCE_CACHE: mkdtempSync(join(caches, 'cache-')) };
 }
 
 export interface Finished {

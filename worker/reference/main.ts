@@ -1,7 +1,6 @@
 import { rmSync } from 'node:fs';
-import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { cacheRoot } from '../../lib/cache-root.js';
+import { referenceCacheRoot } from '../../lib/cache-root.js';
 import { ConfigError, ExitCode, messageOf } from '../../lib/errors.js';
 import { createLogger } from '../../lib/log.js';
 import { announceFailure, announceReady, exitWithParent } from '../../lib/process/lifeline.js';
@@ -44,7 +43,7 @@ function readOptions(): ReplicaOptions {
 
 /** The cache of this model on this machine; its files are hashed while the model is loaded. */
 function openCache(model: OpenReference, fingerprint: Fingerprint): ReferenceCache {
-  const files = new SharedFiles(join(cacheRoot(process.env), 'reference'), log);
+  const files = new SharedFiles(referenceCacheRoot(process.env), log);
   const identity = identityOf(model, { fingerprint, build: tensorFlowBuild() }, files);
   return new ReferenceCache(files, identity, log);
 }
