@@ -59,6 +59,8 @@ async function main({ model, adapter, socket, threads, cached }: ReplicaOptions)
     new URL('./reference-thread.js', import.meta.url),
   );
   const opened = engine.open(open);
+  // Raised where it is awaited, below.
+  opened.catch(() => undefined);
   const cache = cached ? openCache(open, fingerprint) : null;
   const server = await serveReference(socket, { engine, vocabSize, cache });
   let ending = false;
