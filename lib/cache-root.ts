@@ -8,9 +8,3 @@ export function cacheRoot(env: Readonly<Record<string, string | undefined>>): st
   if (env['PROSPECT_CACHE']) return resolve(env['PROSPECT_CACHE']);
   return join(env['XDG_CACHE_HOME'] || join(env['HOME'] || homedir(), '.cache'), 'prospect');
 }
-
-/** Where reference replicas keep their answers: of its own, so that nodes can share it and TensorFlow stays local. */
-export function referenceCacheRoot(env: Readonly<Record<string, string | undefined>>): string {
-  if (env['PROSPECT_REFERENCE_CACHE']) return resolve(env['PROSPECT_REFERENCE_CACHE']);
-  return join(cacheRoot(env), 'reference');
-}

@@ -113,7 +113,7 @@ describe('the replica', () => {
   }
 
   const entriesOf = (cache: string) =>
-    readdirSync(join(cache, 'reference/answers'), { recursive: true, withFileTypes: true })
+    readdirSync(join(cache, 'answers'), { recursive: true, withFileTypes: true })
       .filter((entry) => entry.isFile())
       .map(({ parentPath, name }) => join(parentPath, name))
       .sort();
