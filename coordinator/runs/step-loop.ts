@@ -35,10 +35,10 @@ export class StepLoop {
     if (progress.step === totalSteps) return;
     const feed = new StepFeed(stage, generation, progress.step, progress.answers);
     progress.startClock();
-    generation.hold(stage.number, progress.step);
-    while (progress.step < totalSteps) {
+    for (let isFirst = true; progress.step < totalSteps; isFirst = false) {
       if (fleet.crew.hasNewcomers(generation)) generation.disturb('newcomer');
       generation.signal.throwIfAborted();
+      if (isFirst) generation.hold(stage.number, progress.step);
       feed.sendThrough(progress.step + 1 + STEPS_AHEAD);
       const underWay = feed.takeOldest();
       const reports = await generation.collect('stepReport');

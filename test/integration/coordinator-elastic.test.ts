@@ -102,6 +102,41 @@ test('a worker that dies in a step costs that step: the survivors redo it, and i
   auditWork(join(c.dir, 'state'), runId, rowsOfSixSteps);
 });
 
+test('a generation that ends before its first work was held by nobody', async (t) => {
+  const backAgain = signal();
+  let starts = 0;
+  const c: TestCoordinator = await startTestCoordinator(t, {
+    'worker-0': {
+      // Alone in generation 2, it is ready only when worker-1 could join again.
+      onMembership: ({ generation = 0 }, worker) => {
+        const ready = () => worker.send({ generationReady: { generation } });
+        if (generation === 2) void backAgain.given.then(ready);
+        else ready();
+        return undefined;
+      },
+    },
+    'worker-1': {
+      ...dieAt(3),
+      onStageStart: ({ stage = 0 }, worker) => {
+        worker.send({ stageReady: { stage } });
+        // An answer to a later question shows that the coordinator knows.
+        const ask = () => callUnary(c.client, runService.listRuns, {});
+        if (++starts === 2) void ask().then(ask).then(backAgain.give);
+        return undefined;
+      },
+    },
+  });
+  const { run, events, outputDir } = await runToEnd(c, await trainFile(c, { workers: 2 }));
+  assert.equal(run.state, RunState.RUN_STATE_COMPLETED, run.reason ?? '');
+  assert.equal(generationsOf(events)[2], 'worker-0 worker-1 after 2: +worker-1');
+  const third = membershipsOf(c.launcher.latest('worker-0')).find(({ generation }) => generation === 3);
+  assert.deepEqual(
+    third?.members.map(({ held }) => (held ? [held.rank, held.worldSize] : null)),
+    [[0, 2], null],
+  );
+  assert.deepEqual(await metricsOf(outputDir), await undisturbed(t));
+});
+
 /**
  * A worker that finishes a step with a checkpoint only once the checkpoint of the one before stands, and dies in step 5.
  * `written` is told of the checkpoints.
