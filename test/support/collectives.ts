@@ -11,6 +11,7 @@ import {
 } from '../../worker/parameters/layout.js';
 import { finishTree } from '../../worker/reduction/finish-tree.js';
 import { accumulationPlan, runsOf } from '../../worker/reduction/tree.js';
+import { SumMemory } from '../../worker/simd/sum-memory.js';
 
 const OPTIONS: CollectiveOptions = { runId: 'run-1', host: '127.0.0.1', timeoutMs: 20_000 };
 
@@ -101,11 +102,11 @@ export async function allReduceLeaves(
     node,
     values: memory ? new Float32Array(memory) : ownValues(node.firstLeaf),
   }));
-  const sum = new Float32Array(owned.end - owned.start);
+  const sum = new SumMemory(owned.end - owned.start);
   finishTree(nodes, leaves.length, sum);
 
   const result = FlatBuffer.allocate(layout);
-  write(result, owned, sum);
+  write(result, owned, sum.values);
   await collective.allGatherParts(tag(1), result);
   return valuesOf(result);
 }

@@ -1,15 +1,22 @@
 import type { GradientSink } from '../model/language-model.js';
 import { FlatBuffer } from '../parameters/flat-buffer.js';
 import type { ParameterLayout, TensorPlace } from '../parameters/layout.js';
+import { SumMemory } from '../simd/sum-memory.js';
 import { Accumulator } from '../tensorflow/in-place.js';
 
 /** A gradient over the flat parameter space that leaves are summed in: one open level of the summation tree. */
 export class GradientSlot {
   readonly buffer: FlatBuffer;
+  /** By segment: the memory of the buffer. */
+  private readonly sums: readonly SumMemory[];
   private readonly accumulators: ReadonlyMap<TensorPlace, Accumulator>;
 
-  constructor(private readonly layout: ParameterLayout) {
-    this.buffer = FlatBuffer.allocate(layout);
+  constructor(layout: ParameterLayout) {
+    this.sums = layout.segments.map(({ start, end }) => new SumMemory(end - start));
+    this.buffer = FlatBuffer.wrap(
+      layout,
+      this.sums.map(({ values }) => values.buffer),
+    );
     this.accumulators = new Map(
       layout.tensors.map((place) => [place, new Accumulator(this.buffer.tensor(place))]),
     );
@@ -29,12 +36,7 @@ export class GradientSlot {
 
   /** Adds another slot's gradient, element by element. */
   add(other: GradientSlot): void {
-    const whole = { start: 0, end: this.layout.size };
-    const right = other.buffer.slices(whole);
-    this.buffer.slices(whole).forEach((left, segment) => {
-      const values = right[segment]!;
-      for (let i = 0; i < left.length; i++) left[i]! += values[i]!;
-    });
+    this.sums.forEach((sum, segment) => sum.addTo(sum.values, other.sums[segment]!.values));
   }
 
   dispose(): void {

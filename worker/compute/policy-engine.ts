@@ -25,6 +25,7 @@ import { FlatBuffer } from '../parameters/flat-buffer.js';
 import { ownedRange, type ParameterLayout, type Range } from '../parameters/layout.js';
 import { finishTree } from '../reduction/finish-tree.js';
 import type { TreeNode } from '../reduction/tree.js';
+import { SumMemory } from '../simd/sum-memory.js';
 import { GradientSlot } from './gradient-slot.js';
 import type { ReferenceAnswer } from '../reference/answer.js';
 import { judgedCompletion, scoredCompletion, type Judgement } from './scored-completion.js';
@@ -90,8 +91,8 @@ export class PolicyEngine {
   private readonly bound: readonly [BoundWeights, BoundWeights];
   private readonly slots: GradientSlot[] = [];
   private readonly owned: Range;
-  /** The whole batch's gradient on the owned part. */
-  private readonly gradient: Float32Array;
+  /** The whole batch's gradient on the owned part, cut where that crosses a segment of the flat space. */
+  private readonly gradient: readonly SumMemory[];
   private readonly moments: Moments;
   private readonly pieces: readonly OwnedPiece[];
   private current: 0 | 1 = 0;
@@ -110,7 +111,7 @@ export class PolicyEngine {
     this.bound = [loaded.weights, this.model.bind(next)];
     this.owned = ownedRange(this.layout, rank, worldSize);
     const ownedSize = this.owned.end - this.owned.start;
-    this.gradient = new Float32Array(ownedSize);
+    this.gradient = this.weights[0].slices(this.owned).map(({ length }) => new SumMemory(length));
     this.moments = zeroMoments(ownedSize);
     this.pieces = this.ownedPieces(stage.weightDecay);
   }
@@ -195,17 +196,16 @@ export class PolicyEngine {
     const valuesOf = ({ node, memory }: NodePart): Float32Array[] =>
       memory === null
         ? this.slot(localSlots.get(node.firstLeaf) ?? -1).buffer.slices(this.owned)
-        : this.splitLikeOwned(new Float32Array(memory, 0, this.gradient.length));
+        : this.splitLikeOwned(new Float32Array(memory, 0, this.owned.end - this.owned.start));
     const nodes = parts.map((part) => ({ node: part.node, slices: valuesOf(part) }));
-    const targets = this.splitLikeOwned(this.gradient);
-    targets.forEach((into, index) => {
+    this.gradient.forEach((into, index) => {
       const values = nodes.map(({ node, slices }): { node: TreeNode; values: Float32Array } => ({
         node,
         values: slices[index]!,
       }));
       finishTree(values, leafCount, into);
     });
-    return blockSquareSums(targets);
+    return blockSquareSums(this.gradient.map(({ values }) => values));
   }
 
   /** Writes the owned part's new weights beside the current ones; returns the index of the buffer that holds them. */
@@ -223,7 +223,8 @@ export class PolicyEngine {
   /** The proposed weights become current, and the moments take the gradient in. */
   commit(): void {
     if (this.proposed === null) throw new Error('a step was committed that was not computed');
-    foldGradient(this.gradient, this.moments, this.options.stage, this.proposed.clip);
+    for (const { gradient, moments } of this.pieces)
+      foldGradient(gradient, moments, this.options.stage, this.proposed.clip);
     this.proposed = null;
     this.current = this.current === 0 ? 1 : 0;
   }
@@ -245,7 +246,14 @@ export class PolicyEngine {
   /** Views of an owned-part array, cut where the owned part crosses a segment of the flat space. */
   private splitLikeOwned(values: Float32Array): Float32Array[] {
     let start = 0;
-    return this.weights[0].slices(this.owned).map(({ length }) => values.subarray(start, (start += length)));
+    return this.gradient.map(({ values: { length } }) => values.subarray(start, (start += length)));
+  }
+
+  /** The batch's gradient on a range of the owned part that no segment cuts. */
+  private gradientOf({ start, end }: Range): Float32Array {
+    let from = this.owned.start;
+    const slice = this.gradient.find(({ values: { length } }) => start < (from += length))!.values;
+    return slice.subarray(start - (from - slice.length), end - (from - slice.length));
   }
 
   private ownedPieces(weightDecay: number): OwnedPiece[] {
@@ -260,7 +268,7 @@ export class PolicyEngine {
         values.subarray(start - this.owned.start, end - this.owned.start);
       pieces.push({
         weights: [a!, b!],
-        gradient: part(this.gradient),
+        gradient: this.gradientOf({ start, end }),
         moments: { mean: part(this.moments.mean), variance: part(this.moments.variance) },
         // Biases and norms, the vectors among the parameters, are not decayed, as in `transformers`.
         weightDecay: shape.length >= 2 ? weightDecay : 0,

@@ -1,3 +1,4 @@
+import type { SumMemory } from '../simd/sum-memory.js';
 import { foldPlan, rootOf, sameNode, type FoldPlan, type TreeNode } from './tree.js';
 
 export interface NodeValues {
@@ -5,40 +6,36 @@ export interface NodeValues {
   readonly values: Float32Array;
 }
 
-/** Elements that are summed through the whole tree at once: the scratch of the open levels stays in the cache. */
-const BLOCK_ELEMENTS = 4096;
-
 /**
  * Adds `nodes`, which tile the tree over `leafCount` leaves and come in any order, in the tree's order: `into` becomes
- * the sum, element by element `left + right` in float32. All arrays have `into`'s length; `into` may be none of the
- * inputs, which are left as they are.
+ * the sum, element by element `left + right` in float32. All have `into`'s length; `into` may be none of the inputs,
+ * which are left as they are.
  */
-export function finishTree(nodes: readonly NodeValues[], leafCount: number, into: Float32Array): void {
+export function finishTree(nodes: readonly NodeValues[], leafCount: number, into: SumMemory): void {
+  const { length } = into.values;
   const ordered = [...nodes].sort((a, b) => a.node.firstLeaf - b.node.firstLeaf);
   for (const { node, values } of ordered) {
-    if (values.length !== into.length)
-      throw new RangeError(
-        `node ${node.firstLeaf}+${node.span} has ${values.length} values, not ${into.length}`,
-      );
+    if (values.length !== length)
+      throw new RangeError(`node ${node.firstLeaf}+${node.span} has ${values.length} values, not ${length}`);
   }
   const plan = planOf(
     ordered.map(({ node }) => node),
     leafCount,
   );
-  // Slot 0 is the target itself.
-  const scratch: Float32Array[] = Array.from(
-    { length: plan.slotCount },
-    () => new Float32Array(BLOCK_ELEMENTS),
-  );
-  for (let start = 0; start < into.length; start += BLOCK_ELEMENTS) {
-    const end = Math.min(start + BLOCK_ELEMENTS, into.length);
-    scratch[0] = into.subarray(start, end);
+  // Block by block through the whole tree: the open levels stay in the cache.
+  const [{ length: blockLength }] = into.blocks as [Float32Array];
+  for (let start = 0; start < length; start += blockLength) {
+    const end = Math.min(start + blockLength, length);
+    // Slot 0 is the target itself.
+    const slots = Array.from({ length: plan.slotCount }, (_, slot) =>
+      slot === 0 ? into.values.subarray(start, end) : into.blocks[slot - 1]!.subarray(0, end - start),
+    );
     for (const step of plan.steps) {
-      if (step.kind === 'merge') add(scratch[step.into]!, scratch[step.from]!, end - start);
+      if (step.kind === 'merge') into.addTo(slots[step.into]!, slots[step.from]!);
       else {
         const values = ordered[step.item]!.values.subarray(start, end);
-        if (step.accumulate) add(scratch[step.slot]!, values, end - start);
-        else scratch[step.slot]!.set(values);
+        if (step.accumulate) into.addTo(slots[step.slot]!, values);
+        else slots[step.slot]!.set(values);
       }
     }
   }
@@ -57,8 +54,4 @@ function planOf(nodes: readonly TreeNode[], leafCount: number): FoldPlan {
   if (plan.nodes.length !== 1 || !whole || !sameNode(whole.node, { firstLeaf, span }))
     throw new RangeError(`the nodes do not make up the tree over ${leafCount} leaves`);
   return plan;
-}
-
-function add(into: Float32Array, values: Float32Array, count: number): void {
-  for (let index = 0; index < count; index++) into[index] = into[index]! + values[index]!;
 }
