@@ -26,7 +26,7 @@ import { ownedRange, type ParameterLayout, type Range } from '../parameters/layo
 import { finishTree } from '../reduction/finish-tree.js';
 import type { TreeNode } from '../reduction/tree.js';
 import { SumMemory } from '../simd/sum-memory.js';
-import { GradientSlot } from './gradient-slot.js';
+import { GradientSlot, leafSink, type LeafTarget } from './gradient-slot.js';
 import type { ReferenceAnswer } from '../reference/answer.js';
 import { judgedCompletion, scoredCompletion, type Judgement } from './scored-completion.js';
 
@@ -51,14 +51,14 @@ export interface LeafExample extends Judgement {
 }
 
 /** One micro-batch (leaf) and where its gradient goes. */
-export interface LeafTask {
+export interface LeafTask extends LeafTarget {
   readonly examples: readonly LeafExample[];
   readonly statistics: BatchStatistics;
   readonly counts: BatchCounts;
-  readonly slot: number;
-  /** Add to what the slot holds instead of replacing it. */
-  readonly accumulate: boolean;
 }
+
+/** The offset of a tensor that is final in the node which the leaf completes. */
+export type TensorFinal = number;
 
 export interface ExampleTerm {
   /** This example's share of the batch's loss. */
@@ -98,7 +98,11 @@ export class PolicyEngine {
   private current: 0 | 1 = 0;
   private proposed: StepScale | null = null;
 
-  constructor(private readonly options: OpenPolicy) {
+  /** @param onFinal called during `leafGradient` */
+  constructor(
+    private readonly options: OpenPolicy,
+    private readonly onFinal: (tensor: TensorFinal) => void = () => undefined,
+  ) {
     const { stage, rank, worldSize } = options;
     this.objective = objectiveOf(requireResolved(stage.objective));
     const loaded = loadModel(stage.model, adapterOf(stage), { withCritic: this.objective.needsCritic });
@@ -143,7 +147,11 @@ export class PolicyEngine {
   leafGradient(task: LeafTask): readonly ExampleTerm[] {
     let terms: ExampleTerm[] = [];
     const { tokenLevel } = this.objective;
-    const sink = this.slot(task.slot).sink(task.accumulate);
+    const sink = leafSink(
+      (index) => this.slot(index),
+      task,
+      ({ offset }) => this.onFinal(offset),
+    );
     const weights = this.bound[this.current];
     const sequences = task.examples.flatMap(({ completions }) => completions);
     const lossGradient = (
