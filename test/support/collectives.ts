@@ -1,6 +1,12 @@
 import type { TestContext } from 'node:test';
 
-import { Collective, type CollectiveOptions, type OperationTag } from '../../worker/collective/collective.js';
+import {
+  Collective,
+  type CollectiveOptions,
+  type LocalNode,
+  type NodePart,
+  type OperationTag,
+} from '../../worker/collective/collective.js';
 import { FlatBuffer } from '../../worker/parameters/flat-buffer.js';
 import {
   BLOCK_SIZE,
@@ -111,6 +117,17 @@ export async function allReduceLeaves(
   const parts = await reducing;
 
   const owned = ownedRange(layout, rank, runs.length);
+  const sum = finishOwned(parts, local, owned, leaves.length);
+  return gatherSum(collective, tag(1), layout, owned, sum);
+}
+
+/** The sum over all leaves on the owned range. */
+export function finishOwned(
+  parts: readonly NodePart[],
+  local: readonly LocalNode[],
+  owned: Range,
+  leafCount: number,
+): Float32Array {
   const ownValues = (firstLeaf: number) => {
     const { values } = local.find(({ node }) => node.firstLeaf === firstLeaf)!;
     return valuesOf(values).subarray(owned.start, owned.end);
@@ -120,11 +137,21 @@ export async function allReduceLeaves(
     values: memory ? new Float32Array(memory) : ownValues(node.firstLeaf),
   }));
   const sum = new SumMemory(owned.end - owned.start);
-  finishTree(nodes, leaves.length, sum);
+  finishTree(nodes, leafCount, sum);
+  return sum.values;
+}
 
+/** Everyone's owned sums, in one array. */
+export async function gatherSum(
+  collective: Collective,
+  tag: OperationTag,
+  layout: ParameterLayout,
+  owned: Range,
+  sum: Float32Array,
+): Promise<Float32Array> {
   const result = FlatBuffer.allocate(layout);
-  write(result, owned, sum.values);
-  await collective.allGatherParts(tag(1), result);
+  write(result, owned, sum);
+  await collective.allGatherParts(tag, result);
   return valuesOf(result);
 }
 

@@ -20,7 +20,8 @@ export function shuffled<T>(items: readonly T[], random: Random): T[] {
 export function randomLeaves(leafCount: number, elements: number, seed: number) {
   const random = randomFrom(seed);
   const value = () => (random() - 0.5) * 2 ** Math.floor(random() * 80 - 40);
-  const leaves = Array.from({ length: leafCount }, () => Float32Array.from({ length: elements }, value));
+  const leaves = Array.from({ length: leafCount }, () => new Float32Array(elements));
+  for (const leaf of leaves) for (let index = 0; index < elements; index++) leaf[index] = value();
   return { leaves, random };
 }
 
