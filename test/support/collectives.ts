@@ -19,7 +19,6 @@ import {
 import { finishTree } from '../../worker/reduction/finish-tree.js';
 import { FinalTensors } from '../../worker/reduction/final-tensors.js';
 import { accumulationPlan, leafSteps, runsOf, type LeafStep } from '../../worker/reduction/tree.js';
-import { SumMemory } from '../../worker/simd/sum-memory.js';
 
 const OPTIONS: CollectiveOptions = { runId: 'run-1', host: '127.0.0.1', timeoutMs: 20_000 };
 
@@ -136,9 +135,9 @@ export function finishOwned(
     node,
     values: memory ? new Float32Array(memory) : ownValues(node.firstLeaf),
   }));
-  const sum = new SumMemory(owned.end - owned.start);
+  const sum = new Float32Array(owned.end - owned.start);
   finishTree(nodes, leafCount, sum);
-  return sum.values;
+  return sum;
 }
 
 /** Everyone's owned sums, in one array. */

@@ -1,4 +1,4 @@
-import type { SumMemory } from '../simd/sum-memory.js';
+import { BLOCK_ELEMENTS, SumMemory } from '../simd/sum-memory.js';
 import { foldPlan, rootOf, sameNode, type FoldPlan, type TreeNode } from './tree.js';
 
 export interface NodeValues {
@@ -6,38 +6,43 @@ export interface NodeValues {
   readonly values: Float32Array;
 }
 
+/** A tree over 2^16 leaves has as many open levels. */
+const MAX_SLOTS = 17;
+
+/** One block for each open level of the tree: they stay in the cache. */
+const scratch = new SumMemory(MAX_SLOTS * BLOCK_ELEMENTS);
+
 /**
  * Adds `nodes`, which tile the tree over `leafCount` leaves and come in any order, in the tree's order: `into` becomes
- * the sum, element by element `left + right` in float32. All have `into`'s length; `into` may be none of the inputs,
- * which are left as they are.
+ * the sum, element by element `left + right` in float32. All arrays have `into`'s length; `into` may be none of the
+ * inputs, which are left as they are.
  */
-export function finishTree(nodes: readonly NodeValues[], leafCount: number, into: SumMemory): void {
-  const { length } = into.values;
+export function finishTree(nodes: readonly NodeValues[], leafCount: number, into: Float32Array): void {
   const ordered = [...nodes].sort((a, b) => a.node.firstLeaf - b.node.firstLeaf);
   for (const { node, values } of ordered) {
-    if (values.length !== length)
-      throw new RangeError(`node ${node.firstLeaf}+${node.span} has ${values.length} values, not ${length}`);
+    if (values.length !== into.length)
+      throw new RangeError(
+        `node ${node.firstLeaf}+${node.span} has ${values.length} values, not ${into.length}`,
+      );
   }
   const plan = planOf(
     ordered.map(({ node }) => node),
     leafCount,
   );
-  // Block by block through the whole tree: the open levels stay in the cache.
-  const [{ length: blockLength }] = into.blocks as [Float32Array];
-  for (let start = 0; start < length; start += blockLength) {
-    const end = Math.min(start + blockLength, length);
-    // Slot 0 is the target itself.
+  for (let start = 0; start < into.length; start += BLOCK_ELEMENTS) {
+    const end = Math.min(start + BLOCK_ELEMENTS, into.length);
     const slots = Array.from({ length: plan.slotCount }, (_, slot) =>
-      slot === 0 ? into.values.subarray(start, end) : into.blocks[slot - 1]!.subarray(0, end - start),
+      scratch.values.subarray(slot * BLOCK_ELEMENTS, slot * BLOCK_ELEMENTS + end - start),
     );
     for (const step of plan.steps) {
-      if (step.kind === 'merge') into.addTo(slots[step.into]!, slots[step.from]!);
+      if (step.kind === 'merge') scratch.addTo(slots[step.into]!, slots[step.from]!);
       else {
         const values = ordered[step.item]!.values.subarray(start, end);
-        if (step.accumulate) into.addTo(slots[step.slot]!, values);
+        if (step.accumulate) scratch.addTo(slots[step.slot]!, values);
         else slots[step.slot]!.set(values);
       }
     }
+    into.set(slots[0]!, start);
   }
 }
 
@@ -50,6 +55,7 @@ function planOf(nodes: readonly TreeNode[], leafCount: number): FoldPlan {
     end += node.span;
   }
   const plan = foldPlan(nodes, leafCount);
+  if (plan.slotCount > MAX_SLOTS) throw new RangeError(`a tree of ${plan.slotCount} open levels`);
   const [whole] = plan.nodes;
   if (plan.nodes.length !== 1 || !whole || !sameNode(whole.node, { firstLeaf, span }))
     throw new RangeError(`the nodes do not make up the tree over ${leafCount} leaves`);

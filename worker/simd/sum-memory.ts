@@ -1,11 +1,8 @@
 import { add4, assemble, forEach, kernel, load4, store4 } from './assembler.js';
 import { allocateMemory, compile, instantiate } from './web-assembly.js';
 
-/** Elements of one scratch block: 64 KB stay in the cache. */
-const BLOCK_ELEMENTS = 16384;
-
-/** The open levels of a tree over 2^16 leaves, and the block through which values from elsewhere come in. */
-const BLOCK_COUNT = 17;
+/** Values from another memory come in by blocks of this many elements: 64 KB stay in the cache. */
+export const BLOCK_ELEMENTS = 16384;
 
 /** What the kernel takes at a time. */
 const STRIDE_ELEMENTS = 16;
@@ -29,20 +26,15 @@ const adder = compile(assemble([add]));
  */
 export class SumMemory {
   readonly values: Float32Array<SharedArrayBuffer>;
-  /** Scratch blocks for sums on the way. */
-  readonly blocks: readonly Float32Array<SharedArrayBuffer>[];
   private readonly incoming: Float32Array<SharedArrayBuffer>;
   private readonly add: (into: number, values: number, end: number) => void;
 
-  /** All zeros. At most 2^30 elements, less a few blocks: a WebAssembly memory ends at 4 GiB. */
+  /** All zeros. At most 2^30 elements, less a block: a WebAssembly memory ends at 4 GiB. */
   constructor(length: number) {
-    const start = Math.ceil(length / STRIDE_ELEMENTS) * STRIDE_ELEMENTS;
-    const memory = allocateMemory((start + BLOCK_COUNT * BLOCK_ELEMENTS) * BYTES);
-    const block = (index: number) =>
-      new Float32Array(memory.buffer, (start + index * BLOCK_ELEMENTS) * BYTES, BLOCK_ELEMENTS);
+    const end = Math.ceil(length / STRIDE_ELEMENTS) * STRIDE_ELEMENTS;
+    const memory = allocateMemory((end + BLOCK_ELEMENTS) * BYTES);
     this.values = new Float32Array(memory.buffer, 0, length);
-    this.incoming = block(0);
-    this.blocks = Array.from({ length: BLOCK_COUNT - 1 }, (_, index) => block(index + 1));
+    this.incoming = new Float32Array(memory.buffer, end * BYTES, BLOCK_ELEMENTS);
     this.add = instantiate(adder, memory)['add']!;
   }
 

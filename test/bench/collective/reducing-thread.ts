@@ -3,7 +3,6 @@ import type { NodePart } from '../../../worker/collective/collective.js';
 import { FlatBuffer } from '../../../worker/parameters/flat-buffer.js';
 import { layOut, ownedRange, type ParameterLayout, type Range } from '../../../worker/parameters/layout.js';
 import { finishTree } from '../../../worker/reduction/finish-tree.js';
-import { SumMemory } from '../../../worker/simd/sum-memory.js';
 
 export interface OpenReducing {
   readonly elements: number;
@@ -24,14 +23,12 @@ export class ReducingEngine implements Engine {
   private readonly gradient: FlatBuffer;
   private readonly sum: FlatBuffer;
   private readonly owned: Range;
-  private readonly ownSum: SumMemory;
 
   constructor({ elements, rank, worldSize }: OpenReducing) {
     this.layout = layOut([{ name: 'weight', shape: [elements] }]);
     this.gradient = FlatBuffer.allocate(this.layout);
     this.sum = FlatBuffer.allocate(this.layout);
     this.owned = ownedRange(this.layout, rank, worldSize);
-    this.ownSum = new SumMemory(this.owned.end - this.owned.start);
     for (const buffer of [this.gradient, this.sum]) buffer.named('weight').fill(1);
   }
 
@@ -47,8 +44,7 @@ export class ReducingEngine implements Engine {
       node,
       values: memory === null ? own : new Float32Array(memory, 0, own.length),
     }));
-    finishTree(nodes, leafCount, this.ownSum);
-    into.set(this.ownSum.values);
+    finishTree(nodes, leafCount, into);
   }
 
   dispose(): void {

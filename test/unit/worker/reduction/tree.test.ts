@@ -13,7 +13,6 @@ import {
   type LeafRun,
   type TreeNode,
 } from '../../../../worker/reduction/tree.js';
-import { SumMemory } from '../../../../worker/simd/sum-memory.js';
 import {
   cutIntoRuns,
   randomLeaves,
@@ -39,7 +38,6 @@ function accumulate(run: LeafRun, leaves: readonly Float32Array[]) {
 
 // Around the lengths at which the adding works differently: a vector, a stride of vectors, a block.
 const lengths = [1, 3, 17, 16383, 16400];
-const sums = new Map(lengths.map((length) => [length, new SumMemory(length)]));
 /** The same with merges element by element, each as soon as the leaf's own is there; in an order of its own. */
 function accumulateByElement(run: LeafRun, leaves: readonly Float32Array[], random: Random) {
   const plan = accumulationPlan(run, leaves.length);
@@ -75,9 +73,9 @@ describe('the summation tree', () => {
         const { leaves, random } = randomLeaves(leafCount, elements, seed);
         const runs = runsOf(cutIntoRuns(leafCount, worldSize, random));
         const nodes = runs.flatMap((run) => accumulate(run, leaves));
-        const sum = sums.get(elements)!;
+        const sum = new Float32Array(elements);
         finishTree(nodes.reverse(), leafCount, sum);
-        assert.ok(sameBits(sum.values, treeSum(leaves, rootOf(leafCount))));
+        assert.ok(sameBits(sum, treeSum(leaves, rootOf(leafCount))));
       }),
       { numRuns: 300 },
     );
@@ -89,9 +87,9 @@ describe('the summation tree', () => {
         const { leaves, random } = randomLeaves(leafCount, 17, seed);
         const runs = runsOf(cutIntoRuns(leafCount, worldSize, random));
         const nodes = runs.flatMap((run) => accumulateByElement(run, leaves, random));
-        const sum = sums.get(17)!;
+        const sum = new Float32Array(17);
         finishTree(nodes, leafCount, sum);
-        assert.ok(sameBits(sum.values, treeSum(leaves, rootOf(leafCount))));
+        assert.ok(sameBits(sum, treeSum(leaves, rootOf(leafCount))));
       }),
       { numRuns: 300 },
     );
@@ -173,19 +171,19 @@ describe('finishTree', () => {
   const values = () => new Float32Array([1, 2]);
 
   it('refuses nodes that overlap, leave a gap, end early or have another length', () => {
-    const into = new SumMemory(2);
+    const into = new Float32Array(2);
     const nodes = (...spans: [number, number][]) =>
       spans.map(([firstLeaf, span]) => ({ node: { firstLeaf, span }, values: values() }));
     assert.throws(() => finishTree(nodes([0, 2], [3, 1]), 4, into), /leaf 2 of 4/);
     assert.throws(() => finishTree(nodes([0, 2], [0, 2], [2, 2]), 4, into), /leaf 2 of 4/);
     assert.throws(() => finishTree(nodes([0, 2]), 4, into), /do not make up the tree/);
-    assert.throws(() => finishTree(nodes([0, 4]), 4, new SumMemory(3)), /2 values, not 3/);
+    assert.throws(() => finishTree(nodes([0, 4]), 4, new Float32Array(3)), /2 values, not 3/);
   });
 
   it('leaves its inputs as they are', () => {
     const left = values();
     const right = values();
-    const into = new SumMemory(2);
+    const into = new Float32Array(2);
     finishTree(
       [
         { node: { firstLeaf: 0, span: 1 }, values: left },
@@ -194,7 +192,7 @@ describe('finishTree', () => {
       2,
       into,
     );
-    assert.deepEqual([...into.values], [2, 4]);
+    assert.deepEqual([...into], [2, 4]);
     assert.deepEqual([...left, ...right], [1, 2, 1, 2]);
   });
 });
