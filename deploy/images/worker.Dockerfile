@@ -33,7 +33,7 @@ COPY --from=build /src/dist/lib dist/lib
 COPY --from=build /src/dist/deploy/tensorflow dist/deploy/tensorflow
 COPY --from=build /src/dist/deploy/images dist/deploy/images
 COPY --from=build /src/dist/worker/tensorflow/probe.js dist/worker/tensorflow/probe.js
-ENV PROSPECT_CACHE=/opt/prospect/native
+ENV PROSPECT_CACHE=/opt/prospect/cache
 
 FROM set-up AS native-cpu
 ENV PROSPECT_TENSORFLOW=cpu
@@ -46,22 +46,22 @@ RUN node dist/deploy/images/set-up.js
 FROM ${NODE_IMAGE} AS base
 LABEL org.opencontainers.image.title="Prospect worker" \
       org.opencontainers.image.licenses="Apache-2.0"
-# The cache of the reference's answers; the library is linked by its full path.
-ENV NODE_ENV=production PROSPECT_CACHE=/var/cache/prospect
+# The library lies in the cache, read-only; the reference's answers go to a folder of it that can be a volume.
+ENV NODE_ENV=production PROSPECT_CACHE=/opt/prospect/cache
 WORKDIR /opt/prospect
 RUN ln -s /opt/prospect/dist/deploy/cli/main.js /usr/local/bin/prospect \
- && install -d -o 1000 -g 1000 /var/lib/prospect /var/cache/prospect
+ && install -d -o 1000 -g 1000 /var/lib/prospect cache/reference
 COPY --chmod=0755 deploy/images/worker-entrypoint.sh /usr/local/bin/worker-entrypoint
 COPY deploy/demo/data deploy/demo/data
 COPY deploy/demo/demo.yaml deploy/demo/demo.yaml
 COPY deploy/examples deploy/examples
-VOLUME ["/var/lib/prospect", "/var/cache/prospect"]
+VOLUME ["/var/lib/prospect", "/opt/prospect/cache/reference"]
 ENTRYPOINT ["worker-entrypoint"]
 CMD ["dist/deploy/cli/main.js", "--help"]
 
 FROM base AS cuda
 ENV PROSPECT_TENSORFLOW=cuda NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility
-COPY --from=native-cuda /opt/prospect/native native
+COPY --from=native-cuda /opt/prospect/cache cache
 COPY --from=native-cuda /opt/prospect/node_modules node_modules
 COPY --from=native-cuda /opt/prospect/package.json ./
 COPY --from=build /src/dist dist
@@ -70,7 +70,7 @@ USER 1000:1000
 
 FROM base AS cpu
 ENV PROSPECT_TENSORFLOW=cpu
-COPY --from=native-cpu /opt/prospect/native native
+COPY --from=native-cpu /opt/prospect/cache cache
 COPY --from=native-cpu /opt/prospect/node_modules node_modules
 COPY --from=native-cpu /opt/prospect/package.json ./
 COPY --from=build /src/dist dist

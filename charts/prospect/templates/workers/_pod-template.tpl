@@ -22,7 +22,7 @@
 - name: run
   mountPath: /run/prospect
 - name: cache
-  mountPath: /var/cache/prospect
+  mountPath: /opt/prospect/cache/reference
 - name: shared
   mountPath: {{ .Values.sharedStorage.mountPath }}
 - name: tmp
@@ -41,7 +41,8 @@ PROSPECT_WORKERS_PER_NODE and PROSPECT_THREADS; it sets the GPUs that the run as
 a run has no use for it. An admin may change all else.
 */}}
 {{- define "prospect.podTemplate" -}}
-{{- $gpusPerNode := int .Values.workers.gpusPerNode -}}
+{{- $gpusPerNode := int .Values.workers.gpusPerNode }}
+{{- $replicaGpus := ternary 1 0 (and (gt $gpusPerNode 0) (eq .Values.workers.reference.mode "dedicated")) -}}
 apiVersion: v1
 kind: PodTemplate
 metadata:
@@ -123,8 +124,7 @@ template:
           periodSeconds: 1
           failureThreshold: 120
         resources:
-          {{- $dedicated := eq .Values.workers.reference.mode "dedicated" }}
-          {{- include "prospect.workerResources" (dict "resources" .Values.workers.reference.resources "gpus" (ternary 1 0 (and $dedicated (gt $gpusPerNode 0))) "root" .) | nindent 10 }}
+          {{- include "prospect.workerResources" (dict "resources" .Values.workers.reference.resources "gpus" $replicaGpus "root" .) | nindent 10 }}
         securityContext:
           {{- include "prospect.securityContext" . | nindent 10 }}
         volumeMounts:
@@ -166,7 +166,7 @@ template:
             port: metrics
           periodSeconds: 5
         resources:
-          {{- include "prospect.workerResources" (dict "resources" .Values.workers.resources "gpus" $gpusPerNode "root" .) | nindent 10 }}
+          {{- include "prospect.workerResources" (dict "resources" .Values.workers.resources "gpus" (sub $gpusPerNode $replicaGpus) "root" .) | nindent 10 }}
         securityContext:
           {{- include "prospect.securityContext" . | nindent 10 }}
         volumeMounts:
