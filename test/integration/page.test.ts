@@ -133,7 +133,7 @@ describe('the live page over HTTP', () => {
     );
     const view = await json<RunView>(`${origin}/api/runs/${run.id}`);
     assert.deepEqual(view.stages[0]?.curve.columns.loss.mean, [1, 0.5, 0.3333333]);
-    assert.deepEqual(view.stages[0]?.curve.columns.tokens_per_s.mean, [1000, 1000, 1000]);
+    assert.deepEqual(view.stages[0]!.curve.columns.tokens_per_s.mean, [1000, 1000, 1000]);
     assert.equal(view.sequence, 6);
     assert.equal((await fetch(`${origin}/api/runs/nobody`)).status, 404);
     assert.equal((await fetch(`${origin}/api/runs/nobody/events`)).status, 404);
@@ -258,13 +258,19 @@ describe(
     });
     after(() => browser.close());
 
+    const open = async (t: TestContext, url: string, viewport: Viewport) => {
+      const page = await browser.open(url, viewport);
+      t.after(() => page.close());
+      return page;
+    };
+
     const wide: Viewport = { width: 1280, height: 900 };
 
     test('shows a run live, and all its history after a reload', async (t) => {
       const runs = runningRuns();
       for (let step = 1; step <= 5; step++) commitStep(runs, step);
       const { origin } = await serve(t, runs);
-      const page = await browser.open(`${origin}/runs/${run.id}`, wide);
+      const page = await open(t, `${origin}/runs/${run.id}`, wide);
       await page.waitFor(`document.querySelectorAll('.chart canvas').length === 6`);
       const chart = (title: string) =>
         page.evaluate<string>(
@@ -295,7 +301,7 @@ describe(
       const runs = runningRuns();
       commitStep(runs, 1);
       const first = await serve(t, runs);
-      const page = await browser.open(`${first.origin}/runs/${run.id}`, wide);
+      const page = await open(t, `${first.origin}/runs/${run.id}`, wide);
       await page.waitFor(`document.querySelector('.connection')?.innerText === 'Live'`);
       await first.server.close();
       await page.waitFor(`document.querySelector('.connection').innerText.startsWith('Connection lost')`);
@@ -318,7 +324,7 @@ describe(
       runs.add(run.id, { membershipChanged: { generation: 1, workers: both } }, startMs);
       commitStep(runs, 1);
       const { origin } = await serve(t, runs);
-      const page = await browser.open(`${origin}/runs/${run.id}`, wide);
+      const page = await open(t, `${origin}/runs/${run.id}`, wide);
       await page.waitFor(`document.querySelector('.workers')?.innerText.includes('worker-1')`);
       const lost = [{ workerId: 'worker-1', reason: 'killed by SIGKILL' }];
       const survivors = { generation: 2, workers: ['worker-0'], lost, stage: 1, step: 1 };
@@ -357,7 +363,7 @@ describe(
         startMs,
       );
       const { origin } = await serve(t, runs);
-      const page = await browser.open(origin, wide);
+      const page = await open(t, origin, wide);
       await page.waitFor(`document.querySelector('.log')?.innerText.includes('<script>')`);
       assert.equal(await page.text('h1'), '<img src=x onerror=alert(1)>');
       assert.equal(await page.evaluate(`document.querySelectorAll('main img').length`), 0);
@@ -367,7 +373,7 @@ describe(
     test('a failed run says why, and one without steps what it waits for', async (t) => {
       const runs = runningRuns({ totalSteps: 0 });
       const { origin } = await serve(t, runs);
-      const page = await browser.open(`${origin}/runs/${run.id}`, wide);
+      const page = await open(t, `${origin}/runs/${run.id}`, wide);
       await page.waitFor(
         `document.querySelector('.card.empty')?.innerText.includes('Waiting for the first step')`,
       );
@@ -376,12 +382,12 @@ describe(
       await page.waitFor(`document.querySelector('.callout')?.innerText.includes('killed by SIGKILL')`);
       assert.equal(await page.text('.pill'), 'failed');
       await page.goto(`${origin}/runs/nobody`);
-      await page.waitFor(`document.querySelector('main')?.innerText.includes('There is no run nobody')`);
+      await page.waitFor(`document.querySelector('main')?.innerText.includes('nobody cannot be shown')`);
     });
 
     test('an empty coordinator invites to submit', async (t) => {
       const { origin } = await serve(t, new RecordedRuns());
-      const page = await browser.open(origin, wide);
+      const page = await open(t, origin, wide);
       await page.waitFor(`document.querySelector('main')?.innerText.includes('No runs yet')`);
     });
 
@@ -393,7 +399,7 @@ describe(
       const { steps, width } = view.stages[0]!.curve;
       assert.ok(steps.length <= 1024, `${steps.length} points`);
       assert.deepEqual([width, steps.at(-1)], [128, 100_000]);
-      const page = await browser.open(`${origin}/runs/${run.id}`, wide);
+      const page = await open(t, `${origin}/runs/${run.id}`, wide);
       await page.waitFor(`document.querySelector('.facts')?.innerText.includes('100000')`);
       commitStep(runs, 100_001, 0.875);
       await page.waitFor(`document.querySelector('.facts').innerText.includes('100001')`);
@@ -407,7 +413,7 @@ describe(
         const text = `${'x'.repeat(300)} in /a/${'long-path/'.repeat(30)}`;
         runs.add(run.id, { notice: { text, warning: true, condition: 'long' } }, startMs);
         const { origin } = await serve(t, runs);
-        const page = await browser.open(origin, { width, height: 800 });
+        const page = await open(t, origin, { width, height: 800 });
         await page.waitFor(`document.querySelector('nav a[aria-current="page"]')`);
         await page.evaluate(`document.querySelector('nav a').focus()`);
         await page.pressEnter();

@@ -63,6 +63,7 @@ try {
     );
     await page.settle();
     writeFileSync(join(outDir, `${name}.png`), await page.screenshot());
+    await page.close();
   }
 } finally {
   await browser.close();

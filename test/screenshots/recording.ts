@@ -9,22 +9,28 @@ import type { RecordedRuns } from '../support/recorded-runs.js';
 /** The events of `prospect demo` on two busy cores, as its journal had them: one JSON message a line. */
 const file = join(import.meta.dirname, '../../../test/screenshots/recorded/demo-run.jsonl.gz');
 
-/** Plays the recording up to a step of its last stage; to its end where that is null. Returns the run's id. */
-export function playDemoRun(runs: RecordedRuns, throughStep: number | null): string {
-  const lines = gunzipSync(readFileSync(file)).toString().trimEnd().split('\n');
-  const events = lines.map((line) => v1.WatchRunResponse.fromObject(JSON.parse(line) as object));
-  const first = toRunEvent(events[0]!);
-  if (first?.kind !== 'run') throw new Error(`${file} does not begin with the run`);
-  const { id } = first.run;
-  const view = beginView(first.run);
-  runs.set(first.run);
-  for (const message of events) {
-    const event = toRunEvent(message)!;
-    runs.add(id, message, message.timeMs);
-    applyEvent(view, event);
-    const { committedSteps, totalSteps, state } = view.run;
-    runs.set({ ...first.run, committedSteps, totalSteps, state, updatedAtMs: message.timeMs });
-    if (event.kind === 'step' && event.stage === 2 && event.row['step'] === throughStep) break;
+/** Plays the recording, as if it were now, up to a step of its second stage. Returns the run's id. */
+export function playDemoRun(runs: RecordedRuns, lastStep: number): string {
+  const messages = readRecording(lastStep);
+  const laterMs = Date.now() - messages.at(-1)!.timeMs;
+  const begin = toRunEvent(messages[0]!)!;
+  if (begin.kind !== 'run') throw new Error(`${file} does not begin with the run`);
+  const view = beginView(begin.run);
+  for (const message of messages) {
+    message.timeMs += laterMs;
+    runs.add(view.run.id, message, message.timeMs);
+    applyEvent(view, toRunEvent(message)!);
   }
-  return id;
+  runs.set(view.run);
+  return view.run.id;
+}
+
+function readRecording(lastStep: number): v1.WatchRunResponse[] {
+  const lines = gunzipSync(readFileSync(file)).toString().trimEnd().split('\n');
+  const messages = lines.map((line) => v1.WatchRunResponse.fromObject(JSON.parse(line) as object));
+  const end = messages.findIndex((message) => {
+    const event = toRunEvent(message);
+    return event?.kind === 'step' && event.stage === 2 && event.row['step'] === lastStep;
+  });
+  return messages.slice(0, end + 1);
 }

@@ -27,6 +27,7 @@ export class Chart {
   readonly #spec: ChartSpec;
   readonly #plot: uPlot;
   readonly #values: readonly HTMLElement[];
+  readonly #step = element('small');
   readonly #holder = element('div', { class: 'plot', 'aria-hidden': 'true' });
   readonly #resized: ResizeObserver;
 
@@ -43,7 +44,7 @@ export class Chart {
       element(
         'figcaption',
         {},
-        element('h2', {}, spec.title, unit),
+        element('div', { class: 'heading' }, element('h2', {}, spec.title, unit), this.#step),
         element('ul', { class: 'legend' }, ...legend),
       ),
       this.#holder,
@@ -54,7 +55,9 @@ export class Chart {
       this.#holder,
     );
     this.#resized = new ResizeObserver(() => {
-      this.#plot.setSize({ width: this.#holder.clientWidth, height: PLOT_HEIGHT_PX });
+      // Without a width it is not shown, and uPlot would look for a tick distance that fits, for ever.
+      const width = this.#holder.clientWidth;
+      if (width > 0) this.#plot.setSize({ width, height: PLOT_HEIGHT_PX });
     });
     this.#resized.observe(this.#holder);
   }
@@ -80,10 +83,13 @@ export class Chart {
 
   #showValues(): void {
     const { data, cursor } = this.#plot;
+    const [steps] = data;
+    const pointed = cursor.idx ?? null;
+    const step = steps[pointed ?? steps.length - 1];
+    setText(this.#step, step === undefined ? '' : `step ${step}`);
     this.#values.forEach((value, i) => {
       const mean = data[meanOf(i)] ?? [];
-      const shown = typeof cursor.idx === 'number' ? mean[cursor.idx] : lastOf(mean);
-      setText(value, formatNumber(shown));
+      setText(value, formatNumber(pointed === null ? lastOf(mean) : mean[pointed]));
     });
   }
 }

@@ -1,5 +1,6 @@
 import type { RunSummary } from '../view/events.js';
 import { byId, element, setText } from './dom.js';
+import type { RunView } from '../view/run-view.js';
 import { LiveRun, type Connection } from './live-run.js';
 import { RunList } from './run-list.js';
 import { RunPage } from './run-page.js';
@@ -31,19 +32,20 @@ function route(): void {
 function showRun(id: string): void {
   shown?.close();
   const page = new RunPage();
-  const live = new LiveRun((view) => {
+  const draw = (view: RunView) => {
     if (!page.root.isConnected) content.replaceChildren(page.root);
     document.title = `${view.run.name} · ${view.run.state} · Prospect`;
     page.draw(view);
-  });
+  };
+  const live = new LiveRun(id, draw, showConnection);
   const close = () => {
     live.close();
     page.close();
   };
   shown = { id, close };
-  live.start(id, showConnection).catch((error: unknown) => {
+  live.start().catch((error: unknown) => {
     if (shown?.id === id)
-      showEmpty('This run cannot be shown', error instanceof Error ? error.message : String(error));
+      showEmpty(`${id} cannot be shown`, error instanceof Error ? error.message : String(error));
   });
 }
 

@@ -76,7 +76,7 @@ function factsOf(view: RunView): Fact[] {
       value:
         stage === undefined || stage.meanStepTimeMs === null ? '–' : formatShortTime(stage.meanStepTimeMs),
     },
-    { name: 'Tokens', value: stage === undefined ? '–' : formatRate(stage.tokens), detail: 'in this stage' },
+    { name: 'Tokens in stage', value: stage === undefined ? '–' : formatRate(stage.tokens) },
   ];
 }
 

@@ -78,7 +78,7 @@ function phaseLegend(): HTMLElement {
   const keys = phases.map((phase) =>
     element('li', {}, element('span', { class: `key c-${phaseColors[phase]}` }), phaseNames[phase]),
   );
-  return element('ul', { class: 'legend', 'aria-hidden': 'true' }, ...keys);
+  return element('ul', { class: 'legend bar-legend', 'aria-hidden': 'true' }, ...keys);
 }
 
 const total = (times: PhaseTimes) => phases.reduce((sum, phase) => sum + times[phase], 0);

@@ -58,6 +58,10 @@ export class Page {
     await loaded;
   }
 
+  async close(): Promise<void> {
+    await this.#send('Page.close');
+  }
+
   /** The value of a JavaScript expression, which must be JSON; a promise is awaited. */
   async evaluate<Value>(expression: string): Promise<Value> {
     const { result, exceptionDetails } = await this.#send<Evaluated>('Runtime.evaluate', {
