@@ -133,7 +133,7 @@ describe('the live page over HTTP', () => {
     );
     const view = await json<RunView>(`${origin}/api/runs/${run.id}`);
     assert.deepEqual(view.stages[0]?.curve.columns.loss.mean, [1, 0.5, 0.3333333]);
-    assert.deepEqual(view.stages[0]!.curve.columns.tokens_per_s.mean, [1000, 1000, 1000]);
+    assert.deepEqual(view.stages[0].curve.columns.tokens_per_s.mean, [1000, 1000, 1000]);
     assert.equal(view.sequence, 6);
     assert.equal((await fetch(`${origin}/api/runs/nobody`)).status, 404);
     assert.equal((await fetch(`${origin}/api/runs/nobody/events`)).status, 404);

@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
+import type { Observation } from '../../coordinator/diagnosis/observation.js';
+import type { MetricsRow } from '../../coordinator/runs/metrics-row.js';
 import { toRunEvent } from '../../coordinator/page/messages.js';
 import { applyEvent, beginView } from '../../coordinator/page/view/run-view.js';
 import { v1 } from '../../proto/services.js';
@@ -25,12 +27,30 @@ export function playDemoRun(runs: RecordedRuns, lastStep: number): string {
   return view.run.id;
 }
 
-function readRecording(lastStep: number): v1.WatchRunResponse[] {
+function readMessages(): v1.WatchRunResponse[] {
   const lines = gunzipSync(readFileSync(file)).toString().trimEnd().split('\n');
-  const messages = lines.map((line) => v1.WatchRunResponse.fromObject(JSON.parse(line) as object));
+  return lines.map((line) => v1.WatchRunResponse.fromObject(JSON.parse(line) as object));
+}
+
+function readRecording(lastStep: number): v1.WatchRunResponse[] {
+  const messages = readMessages();
   const end = messages.findIndex((message) => {
     const event = toRunEvent(message);
     return event?.kind === 'step' && event.stage === 2 && event.row['step'] === lastStep;
   });
   return messages.slice(0, end + 1);
+}
+
+/** The steps of a stage, as the diagnosis sees them. */
+export function recordedSteps(stage: number): Observation[] {
+  return readMessages().flatMap(({ stepCommitted }) => {
+    if (stepCommitted?.stage !== stage) return [];
+    const row = JSON.parse(stepCommitted.metricsJson ?? '') as MetricsRow;
+    const workers = (stepCommitted.workers ?? []).map(({ workerId, examples, times }) => ({
+      id: workerId ?? '',
+      examples: examples ?? 0,
+      gradientMs: times?.gradientMs ?? 0,
+    }));
+    return [{ row, workers }];
+  });
 }

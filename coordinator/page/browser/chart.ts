@@ -116,9 +116,9 @@ function optionsOf({ lines }: ChartSpec, onCursor: () => void): uPlot.Options {
   return {
     width: 320,
     height: PLOT_HEIGHT_PX,
-    padding: [8, 8, 0, 0],
+    padding: [8, 14, 0, 0],
     legend: { show: false },
-    cursor: { sync: { key: SYNC_KEY }, points: { size: 7 }, drag: { x: true, y: false } },
+    cursor: { y: false, sync: { key: SYNC_KEY }, points: { size: 7 }, drag: { x: true, y: false } },
     scales: { x: { time: false }, y: { range: rangeOf } },
     axes: [
       {

@@ -7,8 +7,9 @@ export function formatNumber(value: number | null | undefined): string {
   return value.toPrecision(size >= 1000 ? Math.ceil(Math.log10(size)) : 4).replace('-', '−');
 }
 
-/** `843`, `8.12k`, `3.4M`. */
+/** `843`, `8.12k`, `3.40M`, `3.84G`. */
 export function formatRate(value: number): string {
+  if (value >= 1e9) return `${(value / 1e9).toPrecision(3)}G`;
   if (value >= 1e6) return `${(value / 1e6).toPrecision(3)}M`;
   if (value >= 1000) return `${(value / 1000).toPrecision(3)}k`;
   return value >= 100 ? value.toFixed(0) : value.toPrecision(2);

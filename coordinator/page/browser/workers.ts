@@ -44,7 +44,9 @@ export function workersCard({ workers, generation }: RunView): HTMLElement {
 }
 
 function workerRow(worker: WorkerView, longestMs: number): HTMLElement {
-  const { id, state, reason, examples, meanTimes } = worker;
+  const { id, state, reason, examples } = worker;
+  // A lost worker's times are of the past.
+  const meanTimes = state === 'lost' ? null : worker.meanTimes;
   return element(
     'li',
     { class: `worker ${state}` },

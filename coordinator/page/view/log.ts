@@ -34,8 +34,12 @@ export function describe(event: RunEvent, view: RunView): LogLine | null {
     case 'membership':
       return line(event.lost.length > 0 ? 'lost' : 'joined', membershipText(event));
     case 'checkpoint': {
-      const size = `${(event.bytes / 1e6).toFixed(1)} MB in ${(event.durationMs / 1000).toFixed(1)} s`;
-      return line('checkpoint', `Checkpoint of stage ${event.stage}, step ${event.step}: ${size}`);
+      const { bytes, durationMs } = event;
+      const size = bytes < 1e9 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(1)} GB`;
+      return line(
+        'checkpoint',
+        `Checkpoint of stage ${event.stage}, step ${event.step}: ${size} in ${(durationMs / 1000).toFixed(1)} s`,
+      );
     }
     case 'step':
       return null;
