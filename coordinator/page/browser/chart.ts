@@ -1,21 +1,8 @@
 import uPlot from 'uplot';
-import type { Curve, CurveKey } from '../view/curve.js';
+import type { ChartSpec } from '../view/charts.js';
+import type { Curve } from '../view/curve.js';
 import { element, setText } from './dom.js';
 import { formatNumber, formatTick } from './format.js';
-
-export interface ChartSpec {
-  readonly title: string;
-  /** Behind the title; empty for none. */
-  readonly unit: string;
-  readonly lines: readonly ChartLine[];
-}
-
-export interface ChartLine {
-  readonly key: CurveKey;
-  readonly label: string;
-  /** A colour of page.css. */
-  readonly color: string;
-}
 
 /** Charts of the same stage point at the same step. */
 const SYNC_KEY = 'step';

@@ -1,31 +1,9 @@
+import { chartsOf, type ChartSpec } from '../view/charts.js';
 import type { Curve } from '../view/curve.js';
-import { Chart, type ChartSpec } from './chart.js';
+import { Chart } from './chart.js';
 import { element } from './dom.js';
 
-const specs: readonly ChartSpec[] = [
-  { title: 'Loss', unit: '', lines: [{ key: 'loss', label: '', color: 'blue' }] },
-  {
-    title: 'KL',
-    unit: 'nats',
-    lines: [
-      { key: 'kl', label: 'clamped', color: 'purple' },
-      { key: 'kl_unclamped', label: 'unclamped', color: 'grey' },
-    ],
-  },
-  {
-    title: 'Rewards',
-    unit: '',
-    lines: [
-      { key: 'rewards/chosen', label: 'chosen', color: 'blue' },
-      { key: 'rewards/rejected', label: 'rejected', color: 'orange' },
-    ],
-  },
-  { title: 'Reward margin', unit: '', lines: [{ key: 'rewards/margins', label: '', color: 'green' }] },
-  { title: 'Gradient norm', unit: '', lines: [{ key: 'grad_norm', label: '', color: 'purple' }] },
-  { title: 'Throughput', unit: 'tokens/s', lines: [{ key: 'tokens_per_s', label: '', color: 'sky' }] },
-];
-
-/** The charts of a stage: those that its method has numbers for. */
+/** The charts of a stage. */
 export class Charts {
   readonly root = element('div', { class: 'charts' });
   readonly #charts = new Map<string, Chart>();
@@ -39,17 +17,13 @@ export class Charts {
   }
 
   draw(curve: Curve): void {
-    let position = 0;
-    for (const spec of specs) {
-      const lines = spec.lines.filter(({ key }) => curve.columns[key].count.some((count) => count > 0));
-      // A number that comes late, or a stage of another method, makes another chart of it.
-      const name = lines.map(({ key }) => key).join();
-      this.#removeOthers(spec, name);
-      if (lines.length === 0) continue;
-      const chart = this.#charts.get(name) ?? this.#add(name, { ...spec, lines: named(lines) }, position);
-      chart.draw(curve);
-      position += 1;
-    }
+    const specs = chartsOf(curve);
+    // A number that comes late, or a stage of another method, makes another chart of it.
+    const names = new Set(specs.map(nameOf));
+    for (const [name, chart] of this.#charts) if (!names.has(name)) this.#remove(name, chart);
+    specs.forEach((spec, position) =>
+      (this.#charts.get(nameOf(spec)) ?? this.#add(spec, position)).draw(curve),
+    );
   }
 
   close(): void {
@@ -57,24 +31,18 @@ export class Charts {
     for (const chart of this.#charts.values()) chart.close();
   }
 
-  #add(name: string, spec: ChartSpec, position: number): Chart {
+  #add(spec: ChartSpec, position: number): Chart {
     const chart = new Chart(spec);
     this.root.insertBefore(chart.root, this.root.children[position] ?? null);
-    this.#charts.set(name, chart);
+    this.#charts.set(nameOf(spec), chart);
     return chart;
   }
 
-  #removeOthers({ lines }: ChartSpec, name: string): void {
-    for (const [other, chart] of this.#charts) {
-      if (other === name || !lines.some(({ key }) => other.split(',').includes(key))) continue;
-      chart.close();
-      chart.root.remove();
-      this.#charts.delete(other);
-    }
+  #remove(name: string, chart: Chart): void {
+    chart.close();
+    chart.root.remove();
+    this.#charts.delete(name);
   }
 }
 
-/** A single line is named by the chart's title. */
-function named(lines: ChartSpec['lines']): ChartSpec['lines'] {
-  return lines.length > 1 ? lines : lines.map((line) => ({ ...line, label: '' }));
-}
+const nameOf = ({ lines }: ChartSpec) => lines.map(({ key }) => key).join();

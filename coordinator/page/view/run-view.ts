@@ -1,4 +1,5 @@
 import { addPoint, emptyCurve, type Curve } from './curve.js';
+import { numberOf, stepPoint } from './step-point.js';
 import { describe, type LogLine } from './log.js';
 import {
   hasEnded,
@@ -6,7 +7,6 @@ import {
   type PhaseTimes,
   type RunEvent,
   type RunSummary,
-  type StepRow,
   type WorkerStep,
 } from './events.js';
 
@@ -131,20 +131,9 @@ function addStep(view: RunView, event: Extract<RunEvent, { kind: 'step' }>): voi
   const step = numberOf(event.row, 'step');
   if (stage === undefined || step === null || step <= stage.step) return;
   view.run = { ...view.run, committedSteps: view.run.committedSteps + 1 };
+  addPoint(stage.curve, step, stepPoint(event.row, stage));
   const tokens = numberOf(event.row, 'num_tokens');
   const seconds = numberOf(event.row, 'step_time_s');
-  // Between two steps that follow each other: where one is missing, its tokens are of another time.
-  const follows = step === stage.step + 1 && tokens !== null && seconds !== null && seconds > 0;
-  addPoint(stage.curve, step, {
-    loss: numberOf(event.row, 'loss'),
-    kl: numberOf(event.row, 'kl'),
-    kl_unclamped: numberOf(event.row, 'kl_unclamped'),
-    'rewards/chosen': numberOf(event.row, 'rewards/chosen'),
-    'rewards/rejected': numberOf(event.row, 'rewards/rejected'),
-    'rewards/margins': numberOf(event.row, 'rewards/margins'),
-    grad_norm: numberOf(event.row, 'grad_norm'),
-    tokens_per_s: follows ? (tokens - stage.tokens) / seconds : null,
-  });
   stage.step = step;
   stage.tokens = tokens ?? stage.tokens;
   if (seconds !== null) stage.meanStepTimeMs = runningMean(stage.meanStepTimeMs, seconds * 1000);
@@ -210,9 +199,4 @@ function workerOf(view: RunView, id: string, timeMs: number): WorkerView {
   view.workers.push(worker);
   view.workers.sort((a, b) => a.id.localeCompare(b.id, 'en', { numeric: true }));
   return worker;
-}
-
-function numberOf(row: StepRow, key: string): number | null {
-  const value = row[key];
-  return typeof value === 'number' && Number.isFinite(value) ? value : null;
 }

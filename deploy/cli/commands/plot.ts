@@ -1,9 +1,47 @@
-import { Command } from 'commander';
+import { Argument, Command, Option } from 'commander';
+import { ConfigError } from '../../../lib/errors.js';
+import { imageFormatOf } from '../../plot/image-format.js';
+import { readStageCurves } from '../../plot/run-metrics.js';
+import { writeFileAtomically } from '../atomic-file.js';
 import type { Terminal } from '../output/terminal.js';
+import { atLeastOne } from './counts.js';
+import { parsePath } from './path-argument.js';
 import { plotValueFunctionsCommand } from './plot-value-functions.js';
+
+interface Options {
+  readonly out: string;
+  readonly stage?: number;
+}
 
 export function plotCommand(terminal: Terminal): Command {
   return new Command('plot')
-    .description('draw what methods do')
-    .addCommand(plotValueFunctionsCommand(terminal));
+    .description("draw a run's curves, or what methods do")
+    // An --out behind value-functions is its own.
+    .enablePositionalOptions()
+    .addArgument(new Argument('[run]', "a run's output directory, or its metrics.jsonl").argParser(parsePath))
+    .option('--out <file>', 'the picture, *.svg or *.png; the file is complete or absent')
+    .addOption(new Option('--stage <n>', 'the stage to draw (default: the last one)').argParser(atLeastOne))
+    .addHelpText('after', help)
+    .addCommand(plotValueFunctionsCommand(terminal))
+    .action(async (run: string | undefined, { out, stage }: Partial<Options>) => {
+      if (run === undefined)
+        throw new ConfigError("no run was given: give a run's output directory, or see --help");
+      if (out === undefined)
+        throw new ConfigError('--out is missing: where the picture goes, *.svg or *.png');
+      const format = imageFormatOf(out);
+      const curves = readStageCurves(run, stage ?? null);
+      // Loaded where it is used: a drawing library is slow to load, and native.
+      const { render } = await import('../../plot/render.js');
+      const { trainingCurvesChart } = await import('../../plot/training-curves.js');
+      await writeFileAtomically(out, await render(trainingCurvesChart(curves), format));
+      terminal.err.line(`picture: ${out}`);
+    });
 }
+
+const help = `
+Draws loss, KL, rewards, margin, gradient norm and tokens/s over the steps, also while the run trains.
+
+Examples:
+  prospect plot runs/first --out curves.png
+  prospect plot runs/first --stage 1 --out sft.svg
+  prospect plot value-functions --out value-functions.png`;
