@@ -17,6 +17,9 @@ const colors: Readonly<Record<ChartColor, string>> = {
 const PANEL = { width: 250, height: 150 } as const;
 const COLUMNS = 3;
 
+/** `0.25`, `1.5k`, `2e-5`. */
+const labelExpr = "format(datum.value, abs(datum.value) >= 1000 ? '~s' : '~g')";
+
 const labels = { labelFontSize: 11, titleFontSize: 12, titleFontWeight: 'normal' } as const;
 
 /** A stage's curves as small multiples: the charts of the live page. */
@@ -29,7 +32,6 @@ export function trainingCurvesChart({ name, stage, method, curve }: StageCurves)
       font: fontFamily,
       view: { stroke: null },
       axis: { ...labels, gridColor: '#ececec', domainColor: '#b5b5b5', tickColor: '#b5b5b5' },
-      legend: { ...labels, orient: 'top-left', symbolType: 'stroke', symbolSize: 200, labelLimit: 120 },
     },
     columns: COLUMNS,
     spacing: 24,
@@ -49,22 +51,23 @@ function panel({ title, unit, lines }: ChartSpec, curve: Curve) {
     type: 'nominal',
     title: null,
     scale,
-    legend: lines.length > 1 ? {} : null,
+    legend: null,
   } as const;
   const x = {
     field: 'step',
     type: 'quantitative',
     title: 'step',
-    axis: { grid: false, tickCount: 5, format: '~s', tickMinStep: 1 },
+    axis: { grid: false, tickCount: 5, labelExpr, tickMinStep: 1 },
     scale: { nice: false, zero: false },
   } as const;
-  const axis = { tickCount: 4, format: '~g' } as const;
+  const axis = { tickCount: 4, labelExpr } as const;
   const y = { type: 'quantitative', title: null, axis, scale: { zero: false } } as const;
   return {
     ...PANEL,
-    title: { text: unit === '' ? title : `${title} (${unit})`, anchor: 'start', fontSize: 13 } as const,
     data: { values: values.filter(({ mean }) => mean !== null) },
     layer: [
+      caption(unit === '' ? title : `${title} (${unit})`, { x: 0, color: 'black', fontSize: 13 }),
+      ...lines.map(({ label, color: name }, i) => caption(label, labelPlace(lines, i, colors[name]))),
       // From the lowest to the highest step of a bucket; flat, and so not seen, where a bucket is one step.
       {
         mark: { type: 'area', opacity: 0.18 } as const,
@@ -76,4 +79,23 @@ function panel({ title, unit, lines }: ChartSpec, curve: Curve) {
       },
     ],
   };
+}
+
+interface CaptionStyle {
+  /** Of its beginning, in pixels from the panel's left edge. */
+  readonly x: number;
+  readonly color: string;
+  readonly fontSize: number;
+}
+
+/** A text above the panel. (Titles and legends of panels beside each other would stand at different heights.) */
+function caption(text: string, { x, color, fontSize }: CaptionStyle) {
+  const mark = { type: 'text', text, x, y: -10, align: 'left', baseline: 'bottom', color, fontSize } as const;
+  return { data: { values: [{}] }, mark };
+}
+
+/** The lines' names, coloured like them, end at the panel's right edge. */
+function labelPlace(lines: ChartSpec['lines'], index: number, color: string): CaptionStyle {
+  const rest = lines.slice(index).map(({ label }) => label.length * 7 + 10);
+  return { x: PANEL.width + 10 - rest.reduce((sum, width) => sum + width, 0), color, fontSize: 12 };
 }

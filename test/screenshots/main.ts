@@ -1,12 +1,16 @@
-// Makes the pictures of the live page in docs/images from a recorded run: npm run screenshots
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+// Makes the pictures of the live page and of the curves in docs/images, from a recorded run: npm run screenshots
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { livePage } from '../../coordinator/page/page.js';
+import { render } from '../../deploy/plot/render.js';
+import { readStageCurves } from '../../deploy/plot/run-metrics.js';
+import { trainingCurvesChart } from '../../deploy/plot/training-curves.js';
 import { MonitoringServer } from '../../lib/monitoring-server.js';
 import { Browser, findChromium } from '../support/chromium/browser.js';
 import type { Viewport } from '../support/chromium/page.js';
 import { RecordedRuns } from '../support/recorded-runs.js';
-import { playDemoRun } from './recording.js';
+import { playDemoRun, recordedSteps } from './recording.js';
 
 const outDir = process.argv[2] ?? join(import.meta.dirname, '../../../docs/images');
 
@@ -38,6 +42,20 @@ function addOtherRuns(runs: RecordedRuns, nowMs: number): void {
   });
 }
 
+/** The recorded run's curves, as `prospect plot RUN` draws them. */
+async function drawCurves(): Promise<void> {
+  const directory = join(mkdtempSync(join(tmpdir(), 'prospect-screenshots-')), 'shop-replies');
+  try {
+    mkdirSync(directory);
+    const lines = recordedSteps(2).map(({ row }) => `${JSON.stringify(row)}\n`);
+    writeFileSync(join(directory, 'metrics.jsonl'), lines.join(''));
+    const picture = await render(trainingCurvesChart(readStageCurves(directory, null)), 'png');
+    writeFileSync(join(outDir, 'training-curves.png'), picture);
+  } finally {
+    rmSync(dirname(directory), { recursive: true });
+  }
+}
+
 const chromium = findChromium();
 if (chromium === undefined) throw new Error('no Chromium here: install it, or set CHROMIUM');
 const runs = new RecordedRuns();
@@ -56,6 +74,7 @@ const server = await MonitoringServer.start('127.0.0.1:0', monitored, livePage(r
 const browser = await Browser.start(chromium);
 try {
   mkdirSync(outDir, { recursive: true });
+  await drawCurves();
   for (const { name, ...viewport } of pictures) {
     const page = await browser.open(`http://${server.address}/runs/${id}`, viewport);
     await page.waitFor(

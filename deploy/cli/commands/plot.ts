@@ -1,11 +1,11 @@
 import { Argument, Command, Option } from 'commander';
 import { ConfigError } from '../../../lib/errors.js';
-import { imageFormatOf } from '../../plot/image-format.js';
 import { readStageCurves } from '../../plot/run-metrics.js';
 import { writeFileAtomically } from '../atomic-file.js';
 import type { Terminal } from '../output/terminal.js';
 import { atLeastOne } from './counts.js';
 import { parsePath } from './path-argument.js';
+import { pictureOption, requirePicture } from './picture-option.js';
 import { plotValueFunctionsCommand } from './plot-value-functions.js';
 
 interface Options {
@@ -16,25 +16,21 @@ interface Options {
 export function plotCommand(terminal: Terminal): Command {
   return new Command('plot')
     .description("draw a run's curves, or what methods do")
-    // An --out behind value-functions is its own.
-    .enablePositionalOptions()
     .addArgument(new Argument('[run]', "a run's output directory, or its metrics.jsonl").argParser(parsePath))
-    .option('--out <file>', 'the picture, *.svg or *.png; the file is complete or absent')
+    .addOption(pictureOption())
     .addOption(new Option('--stage <n>', 'the stage to draw (default: the last one)').argParser(atLeastOne))
     .addHelpText('after', help)
     .addCommand(plotValueFunctionsCommand(terminal))
     .action(async (run: string | undefined, { out, stage }: Partial<Options>) => {
       if (run === undefined)
         throw new ConfigError("no run was given: give a run's output directory, or see --help");
-      if (out === undefined)
-        throw new ConfigError('--out is missing: where the picture goes, *.svg or *.png');
-      const format = imageFormatOf(out);
+      const picture = requirePicture(out);
       const curves = readStageCurves(run, stage ?? null);
       // Loaded where it is used: a drawing library is slow to load, and native.
       const { render } = await import('../../plot/render.js');
       const { trainingCurvesChart } = await import('../../plot/training-curves.js');
-      await writeFileAtomically(out, await render(trainingCurvesChart(curves), format));
-      terminal.err.line(`picture: ${out}`);
+      await writeFileAtomically(picture.file, await render(trainingCurvesChart(curves), picture.format));
+      terminal.err.line(`picture: ${picture.file}`);
     });
 }
 
