@@ -17,7 +17,8 @@ const CALM = 3;
  * when the last 5 are below 3 times.
  */
 export const gradNormExploding: Rule = (steps) => {
-  const norms = steps.map(({ row }) => row.grad_norm);
+  // A skipped step's may not be finite, and is none.
+  const norms = steps.map(({ row }) => row.grad_norm).filter((norm) => norm !== null);
   const before = norms.slice(0, -RECENT_STEPS);
   if (before.length < USUAL_STEPS) return new Map();
   const usual = median(before);

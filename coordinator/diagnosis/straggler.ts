@@ -1,5 +1,5 @@
 import { median } from './numbers.js';
-import { clear, found, type Observation, type Rule } from './observation.js';
+import { clear, found, type Observation, type Rule, type WorkerLoad } from './observation.js';
 
 /** Steps in which the same workers took part. */
 export const STRAGGLER_STEPS = 20;
@@ -8,12 +8,12 @@ export const STRAGGLER_STEPS = 20;
 const SLOW = 1.5;
 const EVEN = 1.25;
 
-/** Below this a step is over before a difference matters, and timers and other processes decide. */
-const LEAST_GRADIENT_MS = 20;
+/** Nobody minds waiting less for it: a busy machine makes short steps uneven. */
+const NOTICEABLE_WAIT_MS = 100;
 
 /**
  * Over the last STRAGGLER_STEPS steps a worker took 1.5 times as long for the gradient of an example as the median of
- * the others. It has cleared below 1.25 times.
+ * the others, and they waited 100 ms and more for it. It has cleared below 1.25 times.
  */
 export const straggler: Rule = (steps) => {
   const last = steps.slice(-STRAGGLER_STEPS);
@@ -23,20 +23,22 @@ export const straggler: Rule = (steps) => {
   );
   if (gone.size > 0) return new Map([...gone].map((id) => [`straggler:${id}`, clear]));
   if (last.length < STRAGGLER_STEPS || ids.length < 2) return new Map();
-  const speeds = new Map<string, number>();
+  const paces = new Map<string, Pace>();
   for (const id of ids) {
-    const speed = timeOfExample(last, id);
+    const pace = paceOf(last, id);
     // A new generation, or a worker without examples: nothing to compare.
-    if (speed === null) return new Map();
-    speeds.set(id, speed);
+    if (pace === null) return new Map();
+    paces.set(id, pace);
   }
   return new Map(
     ids.map((id) => {
-      const usual = median(ids.filter((other) => other !== id).map((other) => speeds.get(other)!));
-      const times = speeds.get(id)! / usual;
+      const { exampleMs, stepMs } = paces.get(id)!;
+      const usual = median(ids.filter((other) => other !== id).map((other) => paces.get(other)!.exampleMs));
+      const times = exampleMs / usual;
+      const waitMs = stepMs - stepMs / times;
       const key = `straggler:${id}`;
       if (times < EVEN) return [key, clear];
-      if (times < SLOW) return [key, 'unsure'];
+      if (times < SLOW || waitMs < NOTICEABLE_WAIT_MS) return [key, 'unsure'];
       const line =
         `${id} takes ${times.toFixed(1)} times as long as the others for the same work, and they wait for it: ` +
         'look what else runs on its machine, and at its clock speed and temperature';
@@ -45,13 +47,19 @@ export const straggler: Rule = (steps) => {
   );
 };
 
-/** The median over the steps, in ms; null where it took no part in one of them or did too little to tell. */
-function timeOfExample(steps: readonly Observation[], id: string): number | null {
+/** Medians over the steps. */
+interface Pace {
+  readonly exampleMs: number;
+  readonly stepMs: number;
+}
+
+/** Null where the worker took no part in one of the steps. */
+function paceOf(steps: readonly Observation[], id: string): Pace | null {
   const loads = steps.map(({ workers }) => workers.find((worker) => worker.id === id));
-  const times: number[] = [];
-  for (const load of loads) {
-    if (load === undefined || load.examples === 0) return null;
-    times.push(load.gradientMs / load.examples);
-  }
-  return median(loads.map((load) => load!.gradientMs)) < LEAST_GRADIENT_MS ? null : median(times);
+  const own = loads.filter((load) => load !== undefined && load.examples > 0) as readonly WorkerLoad[];
+  if (own.length < steps.length) return null;
+  return {
+    exampleMs: median(own.map(({ gradientMs, examples }) => gradientMs / examples)),
+    stepMs: median(own.map(({ gradientMs }) => gradientMs)),
+  };
 }
