@@ -1,6 +1,7 @@
 import { mkdir, open, readdir, readFile, type FileHandle } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { messageOf, RunError } from '../../lib/errors.js';
 import { tensorboard } from '../../proto/services.js';
 import type { MetricsRow } from '../runs/metrics-row.js';
 import { frameRecord, readRecords } from './record.js';
@@ -21,9 +22,11 @@ export function tensorBoardDirectory(
  * Every opening begins a new file, which goes on after the last step that the ones before hold.
  */
 export class TensorBoardLog {
+  readonly #file: string;
   readonly #handle: FileHandle;
 
-  private constructor(handle: FileHandle) {
+  private constructor(file: string, handle: FileHandle) {
+    this.#file = file;
     this.#handle = handle;
   }
 
@@ -33,7 +36,8 @@ export class TensorBoardLog {
     const files = (await readdir(directory)).filter((name) => name.startsWith(PREFIX)).sort();
     const written = await lastStepOf(files.map((name) => join(directory, name)));
     const known = Math.min(written, committed.at(-1)?.step ?? 0);
-    const log = new TensorBoardLog(await open(join(directory, fileName(files.at(-1))), 'ax'));
+    const file = join(directory, fileName(files.at(-1)));
+    const log = new TensorBoardLog(file, await open(file, 'ax'));
     try {
       await log.#write({ step: 0, fileVersion: 'brain.Event:2' });
       if (written > 0) {
@@ -66,7 +70,11 @@ export class TensorBoardLog {
 
   async #write(event: tensorboard.Event.$Properties): Promise<void> {
     const message = tensorboard.Event.encode({ ...event, wallTime: Date.now() / 1000 }).finish();
-    await this.#handle.appendFile(frameRecord(message));
+    try {
+      await this.#handle.appendFile(frameRecord(message));
+    } catch (error) {
+      throw new RunError(`cannot write ${this.#file}: ${messageOf(error)}`);
+    }
   }
 }
 
