@@ -1,8 +1,6 @@
 import type { StageConfig } from '../../lib/config/types.js';
 import type { DataReport } from '../data/load.js';
-import type { ClassWeights } from '../../lib/methods/config.js';
 import { needsOf } from '../../lib/methods/needs.js';
-import { RECOMMENDED_RATIO, requireResolved, weightedRatio } from '../../lib/methods/weights.js';
 
 export interface DataNotice {
   readonly text: string;
@@ -28,9 +26,6 @@ export function dataNotices(report: DataReport, stage: StageConfig, number: numb
       warning: false,
     });
   }
-  const objective = requireResolved(stage.objective);
-  const imbalance = 'desirableWeight' in objective ? classImbalance(report, objective) : null;
-  if (imbalance !== null) notices.push({ text: `${prefix}: ${imbalance}`, warning: true });
   return notices;
 }
 
@@ -40,22 +35,6 @@ function summary(report: DataReport, stage: StageConfig): string {
   if (needsOf(stage.objective).labels) parts.push(`${desirable} desirable, ${undesirable} undesirable`);
   if (leftOut > 0) parts.push(`${leftOut} left out that ${stage.objective.method} has no use for`);
   return parts.join('; ');
-}
-
-/** Null where the weighted classes balance as recommended. */
-function classImbalance(report: DataReport, weights: ClassWeights<number>): string | null {
-  const { desirable, undesirable } = report;
-  if (desirable === 0 || undesirable === 0) {
-    return `no ${desirable === 0 ? 'desirable' : 'undesirable'} rows: the model only learns from one side`;
-  }
-  const { desirableWeight, undesirableWeight } = weights;
-  const ratio = weightedRatio(weights, desirable, undesirable);
-  // A weight from `auto` may lie on a bound, give or take a rounding error.
-  if (ratio > RECOMMENDED_RATIO.low - 1e-9 && ratio < RECOMMENDED_RATIO.high + 1e-9) return null;
-  return (
-    `desirable_weight ${desirableWeight} × ${desirable} rows over undesirable_weight ${undesirableWeight} × ` +
-    `${undesirable} rows is ${ratio.toFixed(2)}; the KTO paper recommends 1 to 1.33`
-  );
 }
 
 const rows = (count: number) => (count === 1 ? '1 row' : `${count} rows`);

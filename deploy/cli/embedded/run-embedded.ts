@@ -136,7 +136,7 @@ class Attempt {
     const { address, metricsAddress } = await coordinator.ready;
     signal.throwIfAborted();
     if (address === undefined) throw new Error('the coordinator announced no address');
-    if (metricsAddress !== undefined) this.display.line(`metrics at http://${metricsAddress}/metrics`);
+    if (metricsAddress !== undefined) this.display.line(`live page at http://${metricsAddress}/`);
     const client = connect(address, credentials.createInsecure());
     try {
       const runId = await enterRun(client, this.run);

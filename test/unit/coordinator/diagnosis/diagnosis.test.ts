@@ -219,6 +219,18 @@ describe('what a stage says of itself', () => {
     assert.match(notice.text, /is 0\.33, and 1 to 1\.33 is recommended: set desirable_weight 3 and/);
   });
 
+  test('the bounds of the interval belong to it, weights counted', () => {
+    const objective = (desirableWeight: number, undesirableWeight: number) => ({
+      ...facts.objective,
+      desirableWeight,
+      undesirableWeight,
+    });
+    const said = (desirable: number, undesirable: number, weights = objective(1, 1)) =>
+      begin({ desirable, undesirable, objective: weights as StageFacts['objective'] }).length;
+    assert.deepEqual([said(40, 30), said(41, 30), said(30, 30), said(29, 30)], [0, 1, 0, 1]);
+    assert.deepEqual([said(90, 30, objective(1, 2.5)), said(10, 30, objective(3, 1))], [0, 0]);
+  });
+
   test('a class without rows, and a method without classes', () => {
     assert.deepEqual(
       begin({ desirable: 0 }).map(({ condition }) => condition),

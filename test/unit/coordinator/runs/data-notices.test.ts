@@ -21,9 +21,6 @@ const report = (changes: Partial<DataReport> = {}): DataReport => ({
   ...changes,
 });
 
-const warnings = (...args: Parameters<typeof dataNotices>) =>
-  dataNotices(...args).flatMap(({ text, warning }) => (warning ? [text] : []));
-
 test('sound data gives one line', () => {
   assert.deepEqual(dataNotices(report(), stageOf('kto'), 2), [
     {
@@ -54,23 +51,4 @@ test('what was skipped, cut and left out is said', () => {
     '3 prompts lost their beginning to max_prompt_length 512',
     '4 completions lost their end to max_length 1024',
   ]);
-});
-
-test('the weighted classes must balance as the KTO paper recommends, bounds included', () => {
-  const ratio = (desirable: number, undesirable: number, weights = '') =>
-    warnings(report({ desirable, undesirable }), stageOf('kto', weights), 1).length;
-  assert.equal(ratio(40, 30), 0);
-  assert.equal(ratio(41, 30), 1);
-  assert.equal(ratio(30, 30), 0);
-  assert.equal(ratio(29, 30), 1);
-  assert.equal(ratio(90, 30, 'undesirable_weight: 2.5\n'), 0);
-  assert.equal(ratio(10, 30, 'desirable_weight: 3\n'), 0);
-});
-
-test('a missing class and the ratio are named in the warning', () => {
-  assert.match(warnings(report({ undesirable: 0 }), stageOf('kto'), 1)[0]!, /no undesirable rows/);
-  assert.match(
-    warnings(report({ desirable: 90, undesirable: 10 }), stageOf('kto'), 1)[0]!,
-    /desirable_weight 1 × 90 rows over undesirable_weight 1 × 10 rows is 9\.00; .* recommends 1 to 1\.33/,
-  );
 });
