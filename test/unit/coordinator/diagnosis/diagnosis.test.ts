@@ -226,7 +226,7 @@ describe('what a stage says of itself', () => {
       undesirableWeight,
     });
     const said = (desirable: number, undesirable: number, weights = objective(1, 1)) =>
-      begin({ desirable, undesirable, objective: weights as StageFacts['objective'] }).length;
+      begin({ desirable, undesirable, objective: weights }).length;
     assert.deepEqual([said(40, 30), said(41, 30), said(30, 30), said(29, 30)], [0, 1, 0, 1]);
     assert.deepEqual([said(90, 30, objective(1, 2.5)), said(10, 30, objective(3, 1))], [0, 0]);
   });
