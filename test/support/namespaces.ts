@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import { uniformFloat64 } from 'pure-rand/distribution/uniformFloat64';
+import { completeTcpChecksum } from './tcp-checksum.js';
 
 /** A machine of the test network: a network namespace of this one, with a cable to the switch. */
 export interface NetworkNode {
@@ -24,6 +25,8 @@ export interface WireQuality {
 const vxlanHeaderBytes = 8;
 /** With the headers of the tunnel it fits into the 1500 of the cable. */
 const overlayMtu = 1_400;
+/** No segments longer than that, for a network card to cut. */
+const unbatched = ['gso_max_segs', '1'];
 const receiveBufferBytes = 4 * 2 ** 20;
 const hostNumber = 254;
 const hubNumber = 253;
@@ -108,6 +111,7 @@ export class TestNetwork {
     const { delayMs = 0, loss = 0, drop } = this.#quality.get(node) ?? {};
     if (drop === 'both' || drop === (sent ? 'sent' : 'received')) return;
     if (loss > 0 && uniformFloat64(this.#random) < loss) return;
+    completeTcpChecksum(datagram.subarray(vxlanHeaderBytes));
     const to = sent ? hub : `${this.#underlay}.${node + 1}`;
     const { port } = this.#relay.address();
     const send = () => this.#relay.send(datagram, port, to);
@@ -132,7 +136,7 @@ export class TestNetwork {
     ip('link', 'add', hostEnd, 'mtu', `${overlayMtu}`, 'type', 'veth', 'peer', 'host', 'netns', hub);
     ip('-n', hub, 'link', 'set', 'host', 'master', 'overlay', 'mtu', `${overlayMtu}`, 'up');
     ip('addr', 'add', `${this.hostAddress}/24`, 'dev', hostEnd);
-    ip('link', 'set', hostEnd, 'up');
+    ip('link', 'set', hostEnd, ...unbatched, 'up');
   }
 
   #addNode(i: number): void {
@@ -143,7 +147,7 @@ export class TestNetwork {
     this.#plugIn(namespace, this.#names.cable(`${i}`), i + 1);
     this.#addTunnel(namespace, 'wire', i);
     ip('-n', namespace, 'addr', 'add', `${address}/24`, 'dev', 'wire');
-    ip('-n', namespace, 'link', 'set', 'wire', 'up');
+    ip('-n', namespace, 'link', 'set', 'wire', ...unbatched, 'up');
     this.#addTunnel(hub, `wire${i}`, i);
     ip('-n', hub, 'link', 'set', `wire${i}`, 'master', 'overlay', 'up');
   }
