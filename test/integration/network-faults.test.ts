@@ -22,7 +22,7 @@ import { writeTinyRun } from '../support/tiny-run.js';
 const skip = whyNoNetworks() ?? false;
 const seed = Number(process.env['PROSPECT_TEST_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
 const machines = 3;
-const steps = 30;
+const steps = 20;
 
 /** Short, so that the tests are: a cut-off worker is given up after seconds instead of a minute. */
 const cluster = {
