@@ -91,6 +91,8 @@ async function execute(run: ChaosRun, schedule: readonly Fault[]) {
   } catch (error) {
     wrong.push(error instanceof Error ? error.message : String(error));
   } finally {
+    // One that was started just now would not know yet how to end in order.
+    await coordinator.client().catch(() => undefined);
     const exit = await coordinator.terminate({ graceMs: endGraceMs });
     if (exit.code !== 0) wrong.push(`at its end, the coordinator ${describeExit(exit)}`);
   }

@@ -74,7 +74,7 @@ async function main({ run, seed, schedule }: Options): Promise<number> {
   const seconds = (durationMs / 1000).toFixed(1);
   if (wrong.length === 0) {
     process.stdout.write(
-      `ok: ${commits.length} steps and ${strikes.length} faults in ${seconds} s; ` +
+      `ok: ${commits.length} steps and ${strikes.length} of ${schedule.length} faults in ${seconds} s; ` +
         'the same weights and metrics, every row used once, nothing left behind\n',
     );
     return 0;

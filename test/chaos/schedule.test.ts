@@ -20,7 +20,7 @@ describe('a schedule of faults', () => {
         `seed ${seed}`,
       );
       assert.ok(
-        schedule.every(({ afterStep }) => afterStep >= 0 && afterStep <= 58),
+        schedule.every(({ afterStep }) => afterStep >= 0 && afterStep <= 57),
         `seed ${seed}`,
       );
     }

@@ -55,11 +55,12 @@ const weights: Readonly<Record<FaultKind, number>> = {
   'terminate-coordinator': 2,
 };
 
-const longestDelayMs = 400;
+/** About two steps of a tiny model. */
+const longestDelayMs = 120;
 /** One fault of so many comes at the same moment as the one before. */
 const togetherOneOf = 5;
 /** The last steps are left alone, so that every fault meets a run. */
-const quietSteps = 2;
+const quietSteps = 3;
 
 /** A schedule is a function of these options alone. In the order of time. */
 export function makeSchedule({ seed, faults, steps, kinds = faultKinds }: ScheduleOptions): Fault[] {

@@ -80,26 +80,23 @@ export class RunWatch {
     }
   }
 
-  /** Reads events until the run ends or the connection breaks. */
+  /** Reads events until the run ends or the connection breaks, which a coordinator that is killed does at any moment. */
   async #readOn(over: AbortSignal): Promise<void> {
-    const client = await this.#client().catch(() => null);
-    if (client === null || over.aborted) return;
-    const request = { runId: this.#runId, afterSequence: this.#lastSequence };
-    const stream = openServerStream(client, runService.watchRun, request);
-    over.addEventListener('abort', () => stream.cancel(), { once: true });
     try {
+      const client = await this.#client();
+      const request = { runId: this.#runId, afterSequence: this.#lastSequence };
+      const stream = openServerStream(client, runService.watchRun, request);
+      over.addEventListener('abort', () => stream.cancel(), { once: true });
       for await (const event of stream as AsyncIterable<v1.WatchRunResponse>) this.#take(event);
     } catch (error) {
-      if (!isServiceError(error)) throw error;
-    } finally {
-      stream.cancel();
+      if (error instanceof WrongEvent) throw error;
     }
   }
 
   #take(event: v1.WatchRunResponse): void {
     const { sequence, run, stepCommitted, notice, membershipChanged, checkpointWritten } = event;
     if (sequence <= this.#lastSequence) {
-      throw new Error(`event ${sequence} came after event ${this.#lastSequence}`);
+      throw new WrongEvent(`event ${sequence} came after event ${this.#lastSequence}`);
     }
     this.#lastSequence = sequence;
     this.#lastNewsMs = Date.now();
@@ -124,6 +121,5 @@ function hasEnded({ state }: v1.Run.$Properties): boolean {
   );
 }
 
-function isServiceError(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && typeof error.code === 'number';
-}
+/** The coordinator is there, and says what it should not. */
+class WrongEvent extends Error {}
