@@ -86,8 +86,8 @@ async function execute(run: ChaosRun, schedule: readonly Fault[]) {
     watch = new RunWatch(() => coordinator.client(), runId, patienceMs);
     injector = new Injector(coordinator, watch, runId, run.workers + 1);
     await injector.carryOut(schedule);
-    const { state, reason } = await watch.ended;
-    if (state !== v1.RunState.RUN_STATE_COMPLETED) wrong.push(`the run failed: ${reason}`);
+    const { reason } = await watch.ended;
+    if (!hasCompleted(watch)) wrong.push(`the run failed: ${reason}`);
   } catch (error) {
     wrong.push(error instanceof Error ? error.message : String(error));
   } finally {
@@ -98,9 +98,8 @@ async function execute(run: ChaosRun, schedule: readonly Fault[]) {
   }
   const commits = watch?.commits ?? [];
   wrong.push(...(await findLeftovers(coordinator, outputDir).catch(asLine)));
-  const completed = wrong.length === 0;
   if (runId !== '') {
-    wrong.push(...(await auditRun({ coordinator, runId, file, text, outputDir, commits }).catch(asLine)));
+    wrong.push(...(await auditRun({ coordinator, runId, file, text, outputDir, watch }).catch(asLine)));
   }
   return {
     strikes: injector?.strikes ?? [],
@@ -108,8 +107,12 @@ async function execute(run: ChaosRun, schedule: readonly Fault[]) {
     wrong,
     dir,
     durationMs: Date.now() - startMs,
-    outcome: completed ? readOutcome(outputDir) : null,
+    outcome: hasCompleted(watch) ? readOutcome(outputDir) : null,
   };
+}
+
+function hasCompleted(watch: RunWatch | undefined): boolean {
+  return watch?.end?.state === v1.RunState.RUN_STATE_COMPLETED;
 }
 
 const asLine = (error: unknown) => [error instanceof Error ? error.message : String(error)];
@@ -131,7 +134,7 @@ interface EndedRun {
   readonly file: string;
   readonly text: string;
   readonly outputDir: string;
-  readonly commits: readonly Commit[];
+  readonly watch: RunWatch | undefined;
 }
 
 /** What the journal, the metrics file and those who watched were told, against the plan. */

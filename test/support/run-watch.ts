@@ -43,6 +43,11 @@ export class RunWatch {
     this.ended.catch(() => undefined);
   }
 
+  /** The run in its last state, once it has ended. */
+  get end(): v1.Run.$Properties | undefined {
+    return this.#end;
+  }
+
   get isOver(): boolean {
     return this.#end !== undefined;
   }
