@@ -138,10 +138,13 @@ interface EndedRun {
 }
 
 /** What the journal, the metrics file and those who watched were told, against the plan. */
-async function auditRun({ coordinator, runId, file, text, outputDir, commits }: EndedRun): Promise<string[]> {
-  const plan = await plannedRows(file, text);
+async function auditRun({ coordinator, runId, file, text, outputDir, watch }: EndedRun): Promise<string[]> {
+  const whole = await plannedRows(file, text);
   const journal = readJournal(coordinator.stateDir, runId);
-  const told = commits.map(({ step }) => step);
+  // Of a run that did not complete, the steps that it got to.
+  const batches = hasCompleted(watch) ? whole.batches : whole.batches.slice(0, journal.steps.length);
+  const plan = { ...whole, batches };
+  const told = watch?.commits.map(({ step }) => step) ?? [];
   const due = plan.batches.map((_, i) => i + 1);
   return [
     ...auditJournal(journal, [plan]),
