@@ -18,6 +18,8 @@ export class CoordinatorProcess {
   /** Where it puts temporary files: its own, to see what it leaves there. */
   readonly temporaryDir: string;
   readonly logFile: string;
+  /** Of its own, so that no run takes answers of the reference from another one. */
+  readonly #cacheDir: string;
   readonly #tag = `PROSPECT_TEST_TAG=${randomUUID()}`;
   #child: Child | undefined;
   #client: Promise<Client> | undefined;
@@ -26,6 +28,7 @@ export class CoordinatorProcess {
     this.stateDir = join(dir, 'state');
     this.temporaryDir = join(dir, 'tmp');
     this.logFile = join(dir, 'coordinator.log');
+    this.#cacheDir = join(dir, 'cache');
     mkdirSync(this.temporaryDir, { recursive: true });
   }
 
@@ -39,7 +42,7 @@ export class CoordinatorProcess {
         ...['--worker-entry', entry('worker/main.js')],
         ...['--reference-entry', entry('worker/reference/main.js')],
       ],
-      env: { [tagName]: tag, TMPDIR: this.temporaryDir },
+      env: { [tagName]: tag, TMPDIR: this.temporaryDir, PROSPECT_CACHE: this.#cacheDir },
       logFile: this.logFile,
     });
     this.#child = child;
