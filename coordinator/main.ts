@@ -14,8 +14,8 @@ const log = createLogger('coordinator');
  *     node coordinator/main.js --state-dir DIR --listen 127.0.0.1:0 [--metrics-listen 127.0.0.1:0]
  *       --worker-entry FILE --reference-entry FILE
  *
- * SIGTERM, SIGINT and the end of the parent all stop it in order: it cancels the current run, stops its children and
- * closes the journal.
+ * SIGTERM, SIGINT and the end of the parent all stop it in order: it has a checkpoint of the current run written, stops
+ * its children and closes the journal. Started again on the same state, it goes on with the run.
  */
 async function main(): Promise<void> {
   const options = readOptions();

@@ -5,7 +5,7 @@ import type { Logger } from '../lib/log.js';
 import { MonitoringServer, parseListen } from '../lib/monitoring-server.js';
 import { channelOptions, serve } from '../proto/calls.js';
 import { clusterService, runService } from '../proto/services.js';
-import { clusterHandlers, type OpenGroups } from './cluster/cluster-service.js';
+import { clusterHandlers, type OpenCrews } from './cluster/cluster-service.js';
 import { defaultClusterSettings, type ClusterSettings } from './cluster/settings.js';
 import { Journal } from './journal/journal.js';
 import type { Launcher } from './launch/launcher.js';
@@ -37,7 +37,10 @@ export interface Coordinator {
   /** `host:port`. */
   readonly address: string;
   readonly metricsAddress: string | null;
-  /** Cancels the current run with this reason and frees everything, once. Queued runs stay in the journal. */
+  /**
+   * Suspends the current run, after a checkpoint of its last committed step, and frees everything, once. A coordinator
+   * that is started on the same state goes on with it, and with the queued ones.
+   */
   stop(reason: string): Promise<void>;
 }
 
@@ -45,15 +48,15 @@ export interface Coordinator {
 export async function startCoordinator(options: CoordinatorOptions): Promise<Coordinator> {
   const { log, onFatal } = options;
   const journal = Journal.open(options.stateDir);
-  for (const { id } of journal.failInterruptedRuns('the coordinator died while the run was under way')) {
-    log.warn({ runId: id }, 'run was under way when the coordinator died: marked failed');
+  for (const { id } of journal.requeueInterruptedRuns()) {
+    log.warn({ runId: id }, 'the run was under way when the coordinator ended: it goes on');
   }
 
-  const groups: OpenGroups = new Map();
+  const crews: OpenCrews = new Map();
   const telemetry = new Telemetry(() => countStates(journal));
   const services = {
     journal,
-    groups,
+    crews,
     telemetry,
     cluster: { ...defaultClusterSettings, ...options.cluster },
     log,
@@ -62,14 +65,14 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   let launcher: Launcher | undefined;
   const queue = new RunQueue(
     journal,
-    (run, cancelled) => executeRun(run, { ...services, launcher: launcher! }, cancelled),
+    (run, control) => executeRun(run, { ...services, launcher: launcher! }, control),
     log,
     onFatal,
   );
 
   const server = new Server(channelOptions);
   serve(server, runService, runHandlers(journal, queue), toStatus);
-  serve(server, clusterService, clusterHandlers(groups), toStatus);
+  serve(server, clusterService, clusterHandlers(crews), toStatus);
   const health = new HealthImplementation({ '': 'SERVING' });
   health.addToServer(server);
 

@@ -19,6 +19,11 @@ export class RunError extends UserError {
 /** Process exit codes, as documented in README.md. */
 export const ExitCode = { done: 0, failed: 1, badInput: 2, interrupted: 130 } as const;
 
+/** Whether the operating system refused a call (a full disk, a missing file), as Node reports it. */
+export function isSystemError(error: unknown): error is Error {
+  return error instanceof Error && 'syscall' in error;
+}
+
 /** The message of anything that was thrown. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

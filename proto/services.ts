@@ -48,6 +48,8 @@ export const runService = {
   getRun: rpc('unary', '/prospect.v1.RunService/GetRun', v1.GetRunRequest, v1.GetRunResponse),
   listRuns: rpc('unary', '/prospect.v1.RunService/ListRuns', v1.ListRunsRequest, v1.ListRunsResponse),
   cancelRun: rpc('unary', '/prospect.v1.RunService/CancelRun', v1.CancelRunRequest, v1.CancelRunResponse),
+  resumeRun: rpc('unary', '/prospect.v1.RunService/ResumeRun', v1.ResumeRunRequest, v1.ResumeRunResponse),
+  resizeRun: rpc('unary', '/prospect.v1.RunService/ResizeRun', v1.ResizeRunRequest, v1.ResizeRunResponse),
   watchRun: rpc('serverStream', '/prospect.v1.RunService/WatchRun', v1.WatchRunRequest, v1.WatchRunResponse),
 } as const;
 

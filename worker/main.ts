@@ -1,11 +1,12 @@
+import { randomUUID } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { ConfigError, ExitCode, RunError, messageOf } from '../lib/errors.js';
 import { createLogger, type Logger } from '../lib/log.js';
 import { MonitoringServer } from '../lib/monitoring-server.js';
 import { exitWithParent } from '../lib/process/lifeline.js';
 import { v1 } from '../proto/services.js';
+import { CheckpointWriter } from './checkpoint/checkpoint-writer.js';
 import { Collective } from './collective/collective.js';
-import { PeerLostError } from './peer-lost-error.js';
 import { EngineThread } from './compute/engine-thread.js';
 import type { OpenPolicy, PolicyEngine } from './compute/policy-engine.js';
 import { WorkerMetrics } from './metrics.js';
@@ -13,8 +14,11 @@ import { configureThreads, readFingerprint } from './tensorflow/environment.js';
 import { CoordinatorLink } from './trainer/coordinator-link.js';
 import { Session } from './trainer/session.js';
 
-/** No answer from a peer for this long ends a collective operation: far longer than the slowest leaf. */
-const COLLECTIVE_TIMEOUT_MS = 600_000;
+/** How long this worker tries to reach a coordinator that is gone: long enough for a pod to come back on another node. */
+const COORDINATOR_PATIENCE_MS = 600_000;
+
+/** From SIGTERM until this worker goes, with or without leave: less than Kubernetes' 30 s. */
+const LEAVE_TIMEOUT_MS = 25_000;
 
 interface WorkerOptions {
   readonly coordinator: string;
@@ -22,6 +26,8 @@ interface WorkerOptions {
   readonly workerId: string;
   readonly listenHost: string;
   readonly threads: number;
+  /** No answer from a peer for this long ends a collective operation; far longer than the slowest leaf. */
+  readonly collectiveTimeoutMs: number;
   /** host:port to serve /metrics on, or null. */
   readonly metricsListen: string | null;
 }
@@ -34,6 +40,7 @@ function readOptions(): WorkerOptions {
       'worker-id': { type: 'string' },
       'listen-host': { type: 'string' },
       threads: { type: 'string' },
+      'collective-timeout-ms': { type: 'string', default: '600000' },
       'metrics-listen': { type: 'string' },
     },
   });
@@ -42,23 +49,39 @@ function readOptions(): WorkerOptions {
     if (value === undefined) throw new ConfigError(`worker: --${name} is missing`);
     return value;
   };
-  const threads = Number(need('threads'));
-  if (!Number.isInteger(threads) || threads < 1)
-    throw new ConfigError('worker: --threads must be a positive integer');
+  const count = (name: 'threads' | 'collective-timeout-ms'): number => {
+    const value = Number(need(name));
+    if (!Number.isInteger(value) || value < 1)
+      throw new ConfigError(`worker: --${name} must be a positive integer`);
+    return value;
+  };
   return {
     coordinator: need('coordinator'),
     runId: need('run-id'),
     workerId: need('worker-id'),
     listenHost: need('listen-host'),
-    threads,
+    threads: count('threads'),
+    collectiveTimeoutMs: count('collective-timeout-ms'),
     metricsListen: values['metrics-listen'] ?? null,
   };
 }
 
 function originOf(error: unknown): v1.FailureOrigin {
-  if (error instanceof ConfigError) return v1.FailureOrigin.FAILURE_ORIGIN_CONFIG;
-  if (error instanceof PeerLostError) return v1.FailureOrigin.FAILURE_ORIGIN_PEER;
-  return v1.FailureOrigin.FAILURE_ORIGIN_RUNTIME;
+  return error instanceof ConfigError
+    ? v1.FailureOrigin.FAILURE_ORIGIN_CONFIG
+    : v1.FailureOrigin.FAILURE_ORIGIN_RUNTIME;
+}
+
+/** At SIGTERM asks the coordinator to let this worker go. It goes without leave where that takes too long, or at once. */
+function leaveOnSignal(link: CoordinatorLink, log: Logger): void {
+  const go = () => process.kill(process.pid, 'SIGKILL');
+  process.once('SIGTERM', () => {
+    log.info('told to end by SIGTERM');
+    if (!link.isOpen) go();
+    link.send({ leaving: { reason: 'SIGTERM' } });
+    setTimeout(go, LEAVE_TIMEOUT_MS).unref();
+    process.once('SIGTERM', go);
+  });
 }
 
 /** Joins the run and trains until the coordinator says stop. Returns the exit code. */
@@ -74,22 +97,22 @@ async function work(options: WorkerOptions, log: Logger): Promise<number> {
           metrics: () => metrics.render(),
           ready: () => true,
         });
-  const { runId, workerId, listenHost } = options;
-  const collective = await Collective.bind({ runId, host: listenHost, timeoutMs: COLLECTIVE_TIMEOUT_MS });
+  const { runId, workerId, listenHost, collectiveTimeoutMs } = options;
+  const collective = await Collective.bind({ runId, host: listenHost, timeoutMs: collectiveTimeoutMs });
   const policy = new EngineThread<OpenPolicy, PolicyEngine>(
     new URL('./compute/policy-thread.js', import.meta.url),
   );
-  const link = new CoordinatorLink(options.coordinator, (received) => session.prepare(received));
-  const session = new Session(link, policy, collective, (task, outcome) =>
-    metrics.observeStep(task, outcome),
-  );
-  link.send({
-    hello: {
-      runId,
-      workerId,
-      collectiveEndpoint: collective.endpoint,
-      fingerprint,
-    },
+  const checkpoints = new CheckpointWriter();
+  const link = new CoordinatorLink(options.coordinator, COORDINATOR_PATIENCE_MS);
+  leaveOnSignal(link, log);
+  const collectiveEndpoint = collective.endpoint;
+  const session = new Session({
+    identity: { runId, workerId, sessionId: randomUUID(), collectiveEndpoint, fingerprint },
+    link,
+    policy,
+    collective,
+    checkpoints,
+    onStep: (task, outcome) => metrics.observeStep(task, outcome),
   });
   try {
     const reason = await Promise.race([session.run(), link.stopped]);
@@ -102,6 +125,7 @@ async function work(options: WorkerOptions, log: Logger): Promise<number> {
   } finally {
     await link.close();
     await collective.close();
+    await checkpoints.close();
     await policy.terminate();
     await monitoring?.close();
   }

@@ -2,46 +2,45 @@ import type { ServerDuplexStream } from '@grpc/grpc-js';
 import type { Handlers } from '../../proto/calls.js';
 import { v1, type clusterService } from '../../proto/services.js';
 import { NotFoundError, toStatus } from '../service/status.js';
-import type { WorkerGroup } from './worker-group.js';
+import type { Crew, Session } from './crew.js';
 
 type JoinStream = ServerDuplexStream<v1.JoinRequest, v1.JoinResponse.$Properties>;
 
-/** The groups that workers may join, by run. */
-export type OpenGroups = Map<string, WorkerGroup>;
+/** The crews that workers may join, by run. */
+export type OpenCrews = Map<string, Crew>;
 
-/** Hands every worker's stream to the group of its run; a stream begins with Hello. */
-export function clusterHandlers(groups: OpenGroups): Handlers<typeof clusterService> {
-  return { join: (call) => joinGroup(call, groups) };
+/** Hands every worker's stream to the crew of its run; a stream begins with Hello. */
+export function clusterHandlers(crews: OpenCrews): Handlers<typeof clusterService> {
+  return { join: (call) => joinCrew(call, crews) };
 }
 
-function joinGroup(call: JoinStream, groups: OpenGroups): void {
-  let joined: { group: WorkerGroup; workerId: string } | undefined;
+function joinCrew(call: JoinStream, crews: OpenCrews): void {
+  let session: Session | undefined;
 
   call.on('data', (message: v1.JoinRequest) => {
-    if (joined !== undefined) {
-      joined.group.received(joined.workerId, message);
+    if (session !== undefined) {
+      session.received(message);
       return;
     }
     try {
-      joined = admit(message, call, groups);
+      session = admit(message, call, crews);
     } catch (error) {
       call.emit('error', toStatus(error));
     }
   });
 
   const closed = () => {
-    joined?.group.disconnected(joined.workerId);
+    session?.closed();
     call.end();
   };
   call.once('end', closed);
   call.once('cancelled', closed);
 }
 
-function admit({ hello }: v1.JoinRequest, call: JoinStream, groups: OpenGroups) {
-  const group = groups.get(hello?.runId ?? '');
-  if (!hello || group === undefined) {
+function admit({ hello }: v1.JoinRequest, call: JoinStream, crews: OpenCrews): Session {
+  const crew = crews.get(hello?.runId ?? '');
+  if (!hello || crew === undefined) {
     throw new NotFoundError(`no run ${hello?.runId ?? ''} is waiting for workers`);
   }
-  group.admit(hello, { send: (message) => call.write(message) });
-  return { group, workerId: hello.workerId ?? '' };
+  return crew.admit(hello, { send: (message) => call.write(message), end: () => call.end() });
 }

@@ -1,5 +1,3 @@
-import { untilAborted } from './abort.js';
-
 /** Messages of one sender that wait to be taken, in order. */
 export class Inbox<Message> {
   readonly #waiting: Message[] = [];
@@ -15,10 +13,10 @@ export class Inbox<Message> {
     taker(message);
   }
 
-  /** The next message. Rejects with the signal's reason once it is aborted. One taker at a time. */
-  take(signal: AbortSignal): Promise<Message> {
+  /** The next message. One taker at a time; whoever stops waiting for it stops for good. */
+  take(): Promise<Message> {
     const message = this.#waiting.shift();
     if (message !== undefined) return Promise.resolve(message);
-    return untilAborted(new Promise((resolve) => (this.#taker = resolve)), signal);
+    return new Promise((resolve) => (this.#taker = resolve));
   }
 }

@@ -2,12 +2,14 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type Database from 'libsql';
 import { v1 } from '../../proto/services.js';
-import { hasEnded, mayBecome, type RunState } from '../runs/state.js';
+import { isUnderWay, mayBecome, type RunState } from '../runs/state.js';
 import { openDatabase, transact } from './database.js';
 import { runMessage } from './messages.js';
 import { StateLock } from './state-lock.js';
 import {
   toRecord,
+  toStepRecord,
+  type CheckpointRecord,
   type CommittedStep,
   type FailureKind,
   type MemberRecord,
@@ -15,6 +17,9 @@ import {
   type ReferenceAnswer,
   type RunRecord,
   type RunRow,
+  type StageRecord,
+  type StepRecord,
+  type StepRow,
 } from './records.js';
 
 export interface Outcome {
@@ -25,7 +30,7 @@ export interface Outcome {
 /** What may be told to those who watch a run, besides its state and its steps, which other methods record. */
 export type RunEvent = Pick<
   v1.WatchRunResponse.$Properties,
-  'run' | 'stageStarted' | 'stepCommitted' | 'notice'
+  'run' | 'stageStarted' | 'stepCommitted' | 'notice' | 'membershipChanged' | 'checkpointWritten'
 >;
 
 /**
@@ -63,15 +68,16 @@ export class Journal {
   }
 
   /** Records a new run as queued. */
-  addRun({ id, runYaml, outputDir, skipBadRows }: NewRun): RunRecord {
+  addRun({ id, runYaml, outputDir, skipBadRows, workers }: NewRun): RunRecord {
     return this.#change(id, () => {
       const now = Date.now();
       this.#database
         .prepare(
-          `INSERT INTO runs (id, state, reason, failure_kind, run_yaml, output_dir, skip_bad_rows, committed_steps,
-             total_steps, created_at_ms, updated_at_ms) VALUES (?, 'queued', '', NULL, ?, ?, ?, 0, 0, ?, ?)`,
+          `INSERT INTO runs (id, state, reason, failure_kind, run_yaml, output_dir, skip_bad_rows, workers,
+             committed_steps, skipped_steps, total_steps, created_at_ms, updated_at_ms)
+             VALUES (?, 'queued', '', NULL, ?, ?, ?, ?, 0, 0, 0, ?, ?)`,
         )
-        .run(id, runYaml, outputDir, skipBadRows ? 1 : 0, now, now);
+        .run(id, runYaml, outputDir, skipBadRows ? 1 : 0, workers, now, now);
       return this.#appendState(id);
     });
   }
@@ -106,6 +112,40 @@ export class Journal {
     );
   }
 
+  /** Changes how many workers a run should have. */
+  setWorkers(id: string, workers: number): RunRecord {
+    return this.#change(id, () => {
+      this.#database
+        .prepare('UPDATE runs SET workers = ?, updated_at_ms = ? WHERE id = ?')
+        .run(workers, Date.now(), id);
+      return this.#appendState(id);
+    });
+  }
+
+  /** Records what a stage is about to be trained on. */
+  beginStage(id: string, stage: number, dataHash: string): void {
+    this.#transact(() =>
+      this.#database
+        .prepare('INSERT INTO stages (run_id, stage, data_hash, completed) VALUES (?, ?, ?, 0)')
+        .run(id, stage, dataHash),
+    );
+  }
+
+  /** Records that a stage's model is there. */
+  completeStage(id: string, stage: number): void {
+    this.#transact(() =>
+      this.#database.prepare('UPDATE stages SET completed = 1 WHERE run_id = ? AND stage = ?').run(id, stage),
+    );
+  }
+
+  /** The stages that have begun. */
+  stages(id: string): StageRecord[] {
+    const rows = this.#database
+      .prepare('SELECT stage, data_hash AS dataHash, completed FROM stages WHERE run_id = ? ORDER BY stage')
+      .all(id) as { stage: number; dataHash: string; completed: number }[];
+    return rows.map((row) => ({ ...row, completed: row.completed !== 0 }));
+  }
+
   addEvent(id: string, event: RunEvent): void {
     this.#change(id, () => this.#append(id, event));
   }
@@ -116,6 +156,14 @@ export class Journal {
         .prepare('INSERT INTO memberships (run_id, generation, members_json) VALUES (?, ?, ?)')
         .run(id, generation, JSON.stringify(members)),
     );
+  }
+
+  /** The last generation that was formed; 0 for none. */
+  lastGeneration(id: string): number {
+    const { last } = this.#database
+      .prepare('SELECT coalesce(max(generation), 0) AS last FROM memberships WHERE run_id = ?')
+      .get(id) as { last: number };
+    return last;
   }
 
   memberships(id: string): { generation: number; members: MemberRecord[] }[] {
@@ -129,11 +177,15 @@ export class Journal {
   }
 
   /** The durable commit of an optimizer step: its metrics, the new answers of the reference, and the event. */
-  commitStep(id: string, { stage, step, generation, metricsJson, answers }: CommittedStep): void {
+  commitStep(id: string, committed: CommittedStep): void {
+    const { stage, step, generation, skipped, metricsJson, work, answers } = committed;
     this.#change(id, () => {
       this.#database
-        .prepare('INSERT INTO steps (run_id, stage, step, generation, metrics_json) VALUES (?, ?, ?, ?, ?)')
-        .run(id, stage, step, generation, metricsJson);
+        .prepare(
+          `INSERT INTO steps (run_id, stage, step, generation, skipped, metrics_json, work_json)
+             VALUES (?, ?, ?, ?, ?, ?, ?)`,
+        )
+        .run(id, stage, step, generation, skipped ? 1 : 0, metricsJson, JSON.stringify(work));
       const insertAnswer = this.#database.prepare(
         'INSERT INTO reference_answers (run_id, stage, example, message) VALUES (?, ?, ?, ?)',
       );
@@ -141,20 +193,59 @@ export class Journal {
         insertAnswer.run(id, stage, example, v1.ReferenceAnswer.encode(answer).finish());
       }
       this.#database
-        .prepare('UPDATE runs SET committed_steps = committed_steps + 1, updated_at_ms = ? WHERE id = ?')
-        .run(Date.now(), id);
+        .prepare(
+          `UPDATE runs SET committed_steps = committed_steps + 1, skipped_steps = skipped_steps + ?,
+             updated_at_ms = ? WHERE id = ?`,
+        )
+        .run(skipped ? 1 : 0, Date.now(), id);
       this.#append(id, { stepCommitted: { stage, metricsJson } });
     });
   }
 
-  /** The committed steps' metrics lines, in order. */
-  committedSteps(id: string): Omit<CommittedStep, 'answers'>[] {
-    return this.#database
+  /** All committed steps, in order. */
+  committedSteps(id: string): StepRecord[] {
+    const rows = this.#database
+      .prepare('SELECT * FROM steps WHERE run_id = ? ORDER BY stage, step')
+      .all(id) as StepRow[];
+    return rows.map(toStepRecord);
+  }
+
+  findStep(id: string, stage: number, step: number): StepRecord | undefined {
+    const row = this.#database
+      .prepare('SELECT * FROM steps WHERE run_id = ? AND stage = ? AND step = ?')
+      .get(id, stage, step) as StepRow | undefined;
+    return row === undefined ? undefined : toStepRecord(row);
+  }
+
+  /** The last committed step of a stage; 0 for none. */
+  lastStep(id: string, stage: number): number {
+    const { last } = this.#database
+      .prepare('SELECT coalesce(max(step), 0) AS last FROM steps WHERE run_id = ? AND stage = ?')
+      .get(id, stage) as { last: number };
+    return last;
+  }
+
+  /** How many of a stage's steps up to this one changed the weights. */
+  updatesThrough(id: string, stage: number, step: number): number {
+    const { updates } = this.#database
       .prepare(
-        `SELECT stage, step, generation, metrics_json AS metricsJson FROM steps WHERE run_id = ?
-         ORDER BY stage, step`,
+        `SELECT count(*) AS updates FROM steps WHERE run_id = ? AND stage = ? AND step <= ? AND skipped = 0`,
       )
-      .all(id) as Omit<CommittedStep, 'answers'>[];
+      .get(id, stage, step) as { updates: number };
+    return updates;
+  }
+
+  /** Records a checkpoint that is complete. */
+  addCheckpoint(id: string, { stage, step, directory, bytes, durationMs }: CheckpointRecord): void {
+    this.#change(id, () => {
+      this.#database
+        .prepare(
+          `INSERT OR REPLACE INTO checkpoints (run_id, stage, step, directory, bytes, written_at_ms)
+             VALUES (?, ?, ?, ?, ?, ?)`,
+        )
+        .run(id, stage, step, directory, bytes, Date.now());
+      this.#append(id, { checkpointWritten: { stage, step, directory, bytes, durationMs } });
+    });
   }
 
   referenceAnswers(id: string, stage: number): Map<number, ReferenceAnswer> {
@@ -184,14 +275,11 @@ export class Journal {
     };
   }
 
-  /**
-   * Marks the runs that a coordinator left in the middle as failed: their workers are gone with it. Queued runs have
-   * lost nothing and stay queued.
-   */
-  failInterruptedRuns(reason: string): RunRecord[] {
+  /** Queues the runs again that a coordinator left in the middle. */
+  requeueInterruptedRuns(): RunRecord[] {
     return this.runs()
-      .filter(({ state }) => state !== 'queued' && !hasEnded(state))
-      .map(({ id }) => this.transition(id, 'failed', { reason, failureKind: 'runtime' }));
+      .filter(({ state }) => isUnderWay(state))
+      .map(({ id }) => this.transition(id, 'queued'));
   }
 
   #run(id: string): RunRecord {

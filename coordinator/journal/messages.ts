@@ -6,6 +6,7 @@ const wireStates: Record<RunState, v1.RunState> = {
   queued: v1.RunState.RUN_STATE_QUEUED,
   starting: v1.RunState.RUN_STATE_STARTING,
   running: v1.RunState.RUN_STATE_RUNNING,
+  recovering: v1.RunState.RUN_STATE_RECOVERING,
   completed: v1.RunState.RUN_STATE_COMPLETED,
   failed: v1.RunState.RUN_STATE_FAILED,
   cancelled: v1.RunState.RUN_STATE_CANCELLED,
@@ -25,7 +26,9 @@ export function runMessage(run: RunRecord): v1.Run.$Properties {
     failureKind:
       run.failureKind === null ? v1.FailureKind.FAILURE_KIND_UNSPECIFIED : wireKinds[run.failureKind],
     outputDir: run.outputDir,
+    workers: run.workers,
     committedSteps: run.committedSteps,
+    skippedSteps: run.skippedSteps,
     totalSteps: run.totalSteps,
     createdAtMs: run.createdAtMs,
     updatedAtMs: run.updatedAtMs,

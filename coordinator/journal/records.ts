@@ -13,25 +13,69 @@ export interface RunRecord {
   readonly runYaml: string;
   readonly outputDir: string;
   readonly skipBadRows: boolean;
+  /** How many workers it should have now. */
+  readonly workers: number;
   readonly committedSteps: number;
+  /** Those of them that changed no weight. */
+  readonly skippedSteps: number;
   /** Over all stages; 0 until the data is read. */
   readonly totalSteps: number;
   readonly createdAtMs: number;
   readonly updatedAtMs: number;
 }
 
-export type NewRun = Pick<RunRecord, 'id' | 'runYaml' | 'outputDir' | 'skipBadRows'>;
+export type NewRun = Pick<RunRecord, 'id' | 'runYaml' | 'outputDir' | 'skipBadRows' | 'workers'>;
 
 /** The reference's log-probs of one example, as they travel. */
 export type ReferenceAnswer = v1.ReferenceAnswer.$Properties;
 
-export interface CommittedStep {
+/** The part of a step that one worker computed. */
+export interface StepShare {
+  readonly workerId: string;
+  /** Rows of the data, from 0. */
+  readonly rows: readonly number[];
+}
+
+export interface StepRecord {
   readonly stage: number;
   readonly step: number;
   readonly generation: number;
+  /** It counts, but changed no weight. */
+  readonly skipped: boolean;
   readonly metricsJson: string;
+  /** By rank. */
+  readonly work: readonly StepShare[];
+}
+
+export interface CommittedStep extends StepRecord {
   /** New answers, by example of the stage's data. */
   readonly answers: ReadonlyMap<number, ReferenceAnswer>;
+}
+
+/** The columns of `steps` as SQLite returns them. */
+export interface StepRow {
+  readonly stage: number;
+  readonly step: number;
+  readonly generation: number;
+  readonly skipped: number;
+  readonly metrics_json: string;
+  readonly work_json: string;
+}
+
+export interface StageRecord {
+  readonly stage: number;
+  /** Of its examples, as prepared. */
+  readonly dataHash: string;
+  /** Its model is there. */
+  readonly completed: boolean;
+}
+
+export interface CheckpointRecord {
+  readonly stage: number;
+  readonly step: number;
+  readonly directory: string;
+  readonly bytes: number;
+  readonly durationMs: number;
 }
 
 export interface MemberRecord {
@@ -53,7 +97,9 @@ export interface RunRow {
   readonly run_yaml: string;
   readonly output_dir: string;
   readonly skip_bad_rows: number;
+  readonly workers: number;
   readonly committed_steps: number;
+  readonly skipped_steps: number;
   readonly total_steps: number;
   readonly created_at_ms: number;
   readonly updated_at_ms: number;
@@ -68,9 +114,23 @@ export function toRecord(row: RunRow): RunRecord {
     runYaml: row.run_yaml,
     outputDir: row.output_dir,
     skipBadRows: row.skip_bad_rows !== 0,
+    workers: row.workers,
     committedSteps: row.committed_steps,
+    skippedSteps: row.skipped_steps,
     totalSteps: row.total_steps,
     createdAtMs: row.created_at_ms,
     updatedAtMs: row.updated_at_ms,
+  };
+}
+
+export function toStepRecord(row: StepRow): StepRecord {
+  const { stage, step, generation } = row;
+  return {
+    stage,
+    step,
+    generation,
+    skipped: row.skipped !== 0,
+    metricsJson: row.metrics_json,
+    work: JSON.parse(row.work_json) as StepShare[],
   };
 }

@@ -1,5 +1,5 @@
 /** Version of the tables below, kept in the file's `user_version`; 0 is a new file. */
-export const SCHEMA_VERSION = 2;
+export const SCHEMA_VERSION = 3;
 
 export const schema = `
   CREATE TABLE runs (
@@ -11,7 +11,10 @@ export const schema = `
     run_yaml        TEXT NOT NULL,
     output_dir      TEXT NOT NULL,
     skip_bad_rows   INTEGER NOT NULL,
+    -- How many it should have now.
+    workers         INTEGER NOT NULL,
     committed_steps INTEGER NOT NULL,
+    skipped_steps   INTEGER NOT NULL,
     total_steps     INTEGER NOT NULL,
     created_at_ms   REAL NOT NULL,
     updated_at_ms   REAL NOT NULL
@@ -25,12 +28,25 @@ export const schema = `
     PRIMARY KEY (run_id, sequence)
   ) STRICT, WITHOUT ROWID;
 
+  -- What must be the same whenever the stage goes on, and whether its model is there.
+  CREATE TABLE stages (
+    run_id    TEXT NOT NULL REFERENCES runs (id),
+    stage     INTEGER NOT NULL,
+    data_hash TEXT NOT NULL,
+    completed INTEGER NOT NULL,
+    PRIMARY KEY (run_id, stage)
+  ) STRICT, WITHOUT ROWID;
+
   CREATE TABLE steps (
     run_id       TEXT NOT NULL REFERENCES runs (id),
     stage        INTEGER NOT NULL,
     step         INTEGER NOT NULL,
     generation   INTEGER NOT NULL,
+    -- It counts, but changed no weight.
+    skipped      INTEGER NOT NULL,
     metrics_json TEXT NOT NULL,
+    -- Who computed what: [{"workerId": "worker-0", "rows": [0, 4]}, ...], rows of the data from 0.
+    work_json    TEXT NOT NULL,
     PRIMARY KEY (run_id, stage, step)
   ) STRICT, WITHOUT ROWID;
 
@@ -49,5 +65,15 @@ export const schema = `
     generation   INTEGER NOT NULL,
     members_json TEXT NOT NULL,
     PRIMARY KEY (run_id, generation)
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE checkpoints (
+    run_id        TEXT NOT NULL REFERENCES runs (id),
+    stage         INTEGER NOT NULL,
+    step          INTEGER NOT NULL,
+    directory     TEXT NOT NULL,
+    bytes         REAL NOT NULL,
+    written_at_ms REAL NOT NULL,
+    PRIMARY KEY (run_id, stage, step)
   ) STRICT, WITHOUT ROWID;
 `;

@@ -1,6 +1,6 @@
 import type { Logger } from '../../lib/log.js';
 import type { ClusterSettings } from '../cluster/settings.js';
-import type { OpenGroups } from '../cluster/cluster-service.js';
+import type { OpenCrews } from '../cluster/cluster-service.js';
 import type { Journal } from '../journal/journal.js';
 import type { RunRecord } from '../journal/records.js';
 import type { Launcher } from '../launch/launcher.js';
@@ -10,7 +10,7 @@ import type { Telemetry } from '../telemetry/telemetry.js';
 export interface RunServices {
   readonly journal: Journal;
   readonly launcher: Launcher;
-  readonly groups: OpenGroups;
+  readonly crews: OpenCrews;
   readonly telemetry: Telemetry;
   readonly cluster: ClusterSettings;
   readonly log: Logger;
@@ -19,7 +19,7 @@ export interface RunServices {
 /** The run that is being executed. */
 export interface ActiveRun extends RunServices {
   readonly record: RunRecord;
-  /** Aborted with the reason when the run is cancelled or has failed: everything that waits, waits with it. */
+  /** Aborted with the reason when the run is stopped or has failed: everything that waits, waits with it. */
   readonly signal: AbortSignal;
   /** Makes the run fail. */
   readonly fail: (error: Error) => void;

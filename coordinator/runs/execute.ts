@@ -1,75 +1,95 @@
 import type { RunConfig } from '../../lib/config/types.js';
 import { RunError } from '../../lib/errors.js';
+import { needsOf } from '../../lib/methods/needs.js';
 import { describeExit } from '../../lib/process/child.js';
+import { CheckpointStore } from '../checkpoints/checkpoint-store.js';
 import { untilAborted } from '../cluster/abort.js';
 import type { RunRecord } from '../journal/records.js';
 import type { LaunchedReference } from '../launch/launcher.js';
 import type { ActiveRun, RunServices } from './active-run.js';
-import { needsOf } from '../../lib/methods/needs.js';
+import { CheckpointWriter } from './checkpoint-writer.js';
+import { MembershipNews } from './membership-news.js';
 import { logFileOf, MetricsFile, removePartialModels } from './output-directory.js';
 import { prepareStages, type PreparedStage } from './prepare.js';
 import { readRunFile } from './run-file.js';
+import type { RunControl } from './run-queue.js';
 import { trainStage } from './stage.js';
-import { WorkerProcesses } from './worker-processes.js';
-
-/** Until a worker leaves or joins a run, which comes with elastic membership, there is one generation. */
-const FIRST_GENERATION = 1;
+import { requireSameData } from './stage-data.js';
+import { WorkerFleet } from './worker-fleet.js';
 
 /**
- * Executes a run from its data to its model, and leaves no process behind, however it ends.
- * Rejects with a ConfigError or RunError that says why the run failed, or with `cancelled`'s reason.
+ * Executes a run from where the journal says that it is to its model, and leaves no process behind, however it ends.
+ * Rejects with a ConfigError or RunError that says why the run failed, or with `control.stopped`'s reason.
  */
 export async function executeRun(
   record: RunRecord,
   services: RunServices,
-  cancelled: AbortSignal,
+  control: RunControl,
 ): Promise<void> {
   const failure = new AbortController();
   const run: ActiveRun = {
     ...services,
     record,
-    signal: AbortSignal.any([cancelled, failure.signal]),
+    signal: AbortSignal.any([control.stopped, failure.signal]),
     fail: (error) => failure.abort(error),
   };
   const config = readRunFile(record.runYaml, record.outputDir);
   const stages = await prepareStages(run, config);
+  requireSameData(run, stages);
   run.journal.setTotalSteps(
     record.id,
     stages.reduce((sum, { planner }) => sum + planner.totalSteps, 0),
   );
+  await removeLeftovers(run, stages);
+  await trainStages(run, config, stages, control);
+}
 
-  const metricsFile = await MetricsFile.create(record.outputDir);
-  const workers = new WorkerProcesses(run, config);
+async function trainStages(
+  run: ActiveRun,
+  config: RunConfig,
+  stages: readonly PreparedStage[],
+  control: RunControl,
+): Promise<void> {
+  const { journal, record, telemetry } = run;
+  const metricsFile = await MetricsFile.rebuild(
+    record.outputDir,
+    journal.committedSteps(record.id).map(({ metricsJson }) => metricsJson),
+  );
+  const fleet = new WorkerFleet(run, config);
+  const checkpoints = new CheckpointStore(record.outputDir, config.saveTotalLimit);
+  const writer = new CheckpointWriter(run, checkpoints, config.saveSteps);
+  const training = { config, fleet, checkpoints, writer, metricsFile, news: new MembershipNews(run) };
   try {
-    workers.launch();
-    const members = await workers.group.form(FIRST_GENERATION, run.signal);
-    run.journal.addMembership(record.id, FIRST_GENERATION, members);
-    run.telemetry.groupFormed(members.length);
-    run.journal.transition(record.id, 'running');
-    for (const stage of stages) {
-      await withReference(run, config, stage, (reference) =>
-        trainStage(
-          run,
-          stage,
-          {
-            group: workers.group,
-            generation: FIRST_GENERATION,
-            config,
-            reference,
-          },
-          metricsFile,
-        ),
-      );
+    await checkpoints.removeLeftovers();
+    control.onResize = (workers) => fleet.resize(workers);
+    fleet.start();
+    for (const stage of unfinished(run, stages)) {
+      await withReference(run, config, stage, (reference) => trainStage(run, stage, training, reference));
+      await metricsFile.sync();
     }
-    await workers.dismiss();
+    await fleet.dismiss('the run is complete');
   } finally {
-    await workers.stop();
+    await fleet.stop('the run has ended');
+    await writer.close();
     await metricsFile.close();
-    await removePartialModels(stages.map(({ outputDir }) => outputDir)).catch((error: unknown) =>
-      run.log.warn({ err: error }, 'what was written of a model could not be removed'),
-    );
-    run.telemetry.runEnded();
+    await removeLeftovers(run, stages);
+    telemetry.runEnded();
   }
+}
+
+/** The stages whose model is not there yet. */
+function unfinished(run: ActiveRun, stages: readonly PreparedStage[]): readonly PreparedStage[] {
+  const recorded = run.journal.stages(run.record.id);
+  return stages.filter(
+    ({ number }) => !recorded.some(({ stage, completed }) => completed && stage === number),
+  );
+}
+
+/** Call it when no worker is left. */
+async function removeLeftovers(run: ActiveRun, stages: readonly PreparedStage[]): Promise<void> {
+  await removePartialModels(stages.map(({ outputDir }) => outputDir)).catch((error: unknown) =>
+    run.log.warn({ err: error }, 'what was written of a model could not be removed'),
+  );
 }
 
 /** Runs `body` beside the frozen reference that the stage's method needs, once it serves. If it dies, the run fails. */

@@ -1,6 +1,9 @@
 import type { Method } from '../../lib/config/types.js';
 
-/** One line of metrics.jsonl. Names are TRL's; null for what the method lacks, or a class that the batch lacks. */
+/**
+ * One line of metrics.jsonl. Names are TRL's; null for what the method lacks, for a class that the batch lacks, and for
+ * what is not finite in a skipped step.
+ */
 export interface MetricsRow {
   /** Optimizer step of the stage, from 1. */
   readonly step: number;
@@ -9,7 +12,7 @@ export interface MetricsRow {
   readonly method: Method;
   /** Epochs done after this step. */
   readonly epoch: number;
-  readonly loss: number;
+  readonly loss: number | null;
   /** z0, in nats. */
   readonly kl: number | null;
   readonly 'rewards/chosen': number | null;
@@ -18,7 +21,7 @@ export interface MetricsRow {
   readonly 'logps/chosen': number | null;
   readonly 'logps/rejected': number | null;
   /** Global L2 norm before clipping. */
-  readonly grad_norm: number;
+  readonly grad_norm: number | null;
   readonly learning_rate: number;
   /** Prompt and completion tokens since the stage began. */
   readonly num_tokens: number;
@@ -56,20 +59,20 @@ export function metricsRow(totals: StepTotals, examples: readonly ExampleResult[
   const rejected = completions.filter((completion) => !completion.chosen);
   const rewardsChosen = mean(chosen.map(({ reward }) => reward));
   const rewardsRejected = mean(rejected.map(({ reward }) => reward));
+  const margin = rewardsChosen === null || rewardsRejected === null ? null : rewardsChosen - rewardsRejected;
   return {
     step: totals.step,
     stage: totals.stage,
     method: totals.method,
     epoch: totals.epoch,
-    loss: examples.reduce((sum, { loss }) => sum + loss, 0),
-    kl: totals.kl,
-    'rewards/chosen': rewardsChosen,
-    'rewards/rejected': rewardsRejected,
-    'rewards/margins':
-      rewardsChosen === null || rewardsRejected === null ? null : rewardsChosen - rewardsRejected,
-    'logps/chosen': mean(chosen.map(({ logp }) => logp)),
-    'logps/rejected': mean(rejected.map(({ logp }) => logp)),
-    grad_norm: totals.grad_norm,
+    loss: finiteOrNull(examples.reduce((sum, { loss }) => sum + loss, 0)),
+    kl: finiteOrNull(totals.kl),
+    'rewards/chosen': finiteOrNull(rewardsChosen),
+    'rewards/rejected': finiteOrNull(rewardsRejected),
+    'rewards/margins': finiteOrNull(margin),
+    'logps/chosen': finiteOrNull(mean(chosen.map(({ logp }) => logp))),
+    'logps/rejected': finiteOrNull(mean(rejected.map(({ logp }) => logp))),
+    grad_norm: finiteOrNull(totals.grad_norm),
     learning_rate: totals.learning_rate,
     num_tokens: totals.num_tokens,
     step_time_s: totals.step_time_s,
@@ -84,4 +87,8 @@ function mean(values: readonly (number | null)[]): number | null {
     sum += value;
   }
   return sum / values.length;
+}
+
+function finiteOrNull(value: number | null): number | null {
+  return value !== null && Number.isFinite(value) ? value : null;
 }

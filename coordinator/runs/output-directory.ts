@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { link, mkdir, open, readdir, rm, writeFile, type FileHandle } from 'node:fs/promises';
+import { link, mkdir, open, readdir, rename, rm, writeFile, type FileHandle } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { ConfigError, messageOf } from '../../lib/errors.js';
+import { ConfigError, messageOf, RunError } from '../../lib/errors.js';
 
 /** What shows that a directory holds a run. Anything else in it (logs, say) is left alone. */
 const ofARun = ['run.yaml', 'metrics.jsonl', 'model', 'stages'];
@@ -55,23 +55,63 @@ export function logFileOf(outputDir: string, name: string): string {
 
 /** The run's metrics.jsonl. The journal comes first: a line is written once its step is committed there. */
 export class MetricsFile {
+  readonly #file: string;
   readonly #handle: FileHandle;
+  #bytes: number;
 
-  private constructor(handle: FileHandle) {
+  private constructor(file: string, handle: FileHandle, bytes: number) {
+    this.#file = file;
     this.#handle = handle;
+    this.#bytes = bytes;
   }
 
-  static async create(outputDir: string): Promise<MetricsFile> {
-    return new MetricsFile(await open(join(outputDir, 'metrics.jsonl'), 'ax'));
+  /** Makes the file anew with these lines, and opens it for more. Throws a RunError where it cannot. */
+  static async rebuild(outputDir: string, lines: readonly string[]): Promise<MetricsFile> {
+    const file = join(outputDir, 'metrics.jsonl');
+    const temporary = `${file}.${randomUUID()}.tmp`;
+    try {
+      const handle = await open(temporary, 'ax');
+      try {
+        await handle.writeFile(lines.map((line) => `${line}\n`).join(''));
+        await handle.sync();
+        await rename(temporary, file);
+        return new MetricsFile(file, handle, (await handle.stat()).size);
+      } catch (error) {
+        await handle.close();
+        throw error;
+      }
+    } catch (error) {
+      await rm(temporary, { force: true });
+      throw cannotBeWritten(file, error);
+    }
   }
 
+  /** Throws a RunError where the line cannot be written; nothing of it is in the file then. */
   async append(json: string): Promise<void> {
-    await this.#handle.appendFile(`${json}\n`);
+    const line = Buffer.from(`${json}\n`);
+    try {
+      await this.#handle.appendFile(line);
+      this.#bytes += line.length;
+    } catch (error) {
+      await this.#handle.truncate(this.#bytes);
+      await this.#handle.sync();
+      throw cannotBeWritten(this.#file, error);
+    }
   }
 
-  close(): Promise<void> {
-    return this.#handle.close();
+  /** Resolves once all lines are on the disk. */
+  async sync(): Promise<void> {
+    await this.#handle.sync();
   }
+
+  async close(): Promise<void> {
+    await this.#handle.sync();
+    await this.#handle.close();
+  }
+}
+
+function cannotBeWritten(file: string, error: unknown): RunError {
+  return new RunError(`${file} cannot be written (${messageOf(error)}): see that its disk has free space`);
 }
 
 /** Writes a file that must not exist yet: complete or not at all, and never over another one. */

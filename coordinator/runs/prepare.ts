@@ -38,6 +38,8 @@ export interface PreparedStage {
  */
 export async function prepareStages(run: ActiveRun, config: RunConfig): Promise<PreparedStage[]> {
   const prepared: PreparedStage[] = [];
+  // Where the run goes on, its data was told of when it began.
+  const isNew = run.journal.stages(run.record.id).length === 0;
   for (const [index, stage] of config.stages.entries()) {
     const start = startOf(stage, index + 1, prepared.at(-1));
     const tokenizer = TextTokenizer.load(start.tokenizerDir);
@@ -46,9 +48,11 @@ export async function prepareStages(run: ActiveRun, config: RunConfig): Promise<
     run.signal.throwIfAborted();
     const objective = resolveWeights(stage.objective, ...classSizes(data, stage.objective));
     const resolved = { ...stage, ...start.from, objective };
-    const notices = dataNotices(data.report, resolved, place.number);
-    for (const { text, warning } of notices) notify(run, text, { warning });
-    notifyOfAutoWeights(run, stage.objective, objective, place.number);
+    if (isNew) {
+      const notices = dataNotices(data.report, resolved, place.number);
+      for (const { text, warning } of notices) notify(run, text, { warning });
+      notifyOfAutoWeights(run, stage.objective, objective, place.number);
+    }
     const { method } = objective;
     prepared.push({
       ...place,

@@ -1,13 +1,24 @@
-/** A run's life cycle. `recovering` comes with elastic membership. */
-export type RunState = 'queued' | 'starting' | 'running' | 'completed' | 'failed' | 'cancelled';
+/** A run's life cycle. */
+export type RunState =
+  | 'queued'
+  | 'starting'
+  | 'running'
+  /** Workers were lost, and too few are left to go on. */
+  | 'recovering'
+  | 'completed'
+  | 'failed'
+  | 'cancelled';
 
 const transitions = {
   queued: ['starting', 'failed', 'cancelled'],
-  starting: ['running', 'failed', 'cancelled'],
-  running: ['completed', 'failed', 'cancelled'],
+  // Back to queued: the coordinator ended in the middle.
+  starting: ['running', 'failed', 'cancelled', 'queued'],
+  running: ['recovering', 'completed', 'failed', 'cancelled', 'queued'],
+  recovering: ['running', 'failed', 'cancelled', 'queued'],
   completed: [],
-  failed: [],
-  cancelled: [],
+  // Back to queued: someone wants it to go on.
+  failed: ['queued'],
+  cancelled: ['queued'],
 } as const satisfies Record<RunState, readonly RunState[]>;
 
 export const runStates = Object.keys(transitions) as readonly RunState[];
@@ -17,7 +28,12 @@ export function mayBecome(from: RunState, to: RunState): boolean {
   return allowed.includes(to);
 }
 
-/** True where no state follows. */
+/** True where nothing more happens unless someone asks for it. */
 export function hasEnded(state: RunState): boolean {
-  return transitions[state].length === 0;
+  return state === 'completed' || state === 'failed' || state === 'cancelled';
+}
+
+/** True where a coordinator executes the run. */
+export function isUnderWay(state: RunState): boolean {
+  return state !== 'queued' && !hasEnded(state);
 }

@@ -1,5 +1,5 @@
 import type { v1 } from '../../proto/services.js';
-import type { WorkerGroup } from '../cluster/worker-group.js';
+import type { Generation } from '../cluster/generation.js';
 import { mismatchedCompletion } from '../plan/pairing.js';
 import type { StepPlan } from '../plan/plan.js';
 import { leafRunStarts } from '../plan/leaf-runs.js';
@@ -14,25 +14,25 @@ export interface StepUnderWay {
   readonly runStarts: readonly number[];
 }
 
-/** Sends the work of a stage's steps, a little ahead of what is committed. */
+/** Sends the work of a stage's steps to one generation, a little ahead of what is committed. */
 export class StepFeed {
   readonly #stage: PreparedStage;
-  readonly #group: WorkerGroup;
-  readonly #generation: number;
+  readonly #generation: Generation;
   /** The reference's answers so far, by example. */
   readonly #answers: ReadonlyMap<number, ReferenceAnswer>;
   readonly #underWay: StepUnderWay[] = [];
-  #sent = 0;
+  #sent: number;
 
+  /** `step`: the one whose state the generation starts from. */
   constructor(
     stage: PreparedStage,
-    group: WorkerGroup,
-    generation: number,
+    generation: Generation,
+    step: number,
     answers: ReadonlyMap<number, ReferenceAnswer>,
   ) {
     this.#stage = stage;
-    this.#group = group;
     this.#generation = generation;
+    this.#sent = step;
     this.#answers = answers;
   }
 
@@ -41,13 +41,13 @@ export class StepFeed {
    * there, so the look-ahead holds at an epoch's edge until they are in.
    */
   sendThrough(lastStep: number): void {
+    const { size } = this.#generation;
     while (this.#sent < Math.min(lastStep, this.#stage.planner.totalSteps)) {
       const plan = this.#stage.planner.plan(this.#sent + 1);
       if (!this.#mayGo(plan)) return;
-      const step = { plan, runStarts: leafRunStarts(plan.leaves.length, this.#group.size) };
-      for (let rank = 0; rank < this.#group.size; rank++) {
-        this.#group.send(rank, { stepWork: this.#workOf(step, rank) });
-      }
+      const step = { plan, runStarts: leafRunStarts(plan.leaves.length, size) };
+      for (let rank = 0; rank < size; rank++)
+        this.#generation.send(rank, { stepWork: this.#workOf(step, rank) });
       this.#underWay.push(step);
       this.#sent += 1;
     }
@@ -69,7 +69,7 @@ export class StepFeed {
     return {
       stage: this.#stage.number,
       step: plan.step,
-      generation: this.#generation,
+      generation: this.#generation.number,
       runStarts: [...runStarts],
       leaves: plan.leaves
         .slice(runStarts[rank], runStarts[rank + 1])
@@ -90,7 +90,8 @@ export class StepFeed {
       mismatchedCompletionIds: donor === null ? [] : Array.from(mismatchedIds(this.#stage, index, donor)),
       desirable,
       score,
-      reference: plan.epoch > 0 ? (this.#answers.get(index) ?? null) : null,
+      // In epoch 0 there is one where the step is computed once more.
+      reference: this.#answers.get(index) ?? null,
     };
   }
 }

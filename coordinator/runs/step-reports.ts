@@ -26,6 +26,8 @@ export interface ExpectedReports {
 }
 
 export interface ExpectedExample {
+  /** Of the data, from 0. */
+  readonly row: number;
   /** Tokens of each completion. */
   readonly completions: readonly number[];
   /** Tokens of the mismatched completion; null where the example has no pair. */
@@ -48,16 +50,27 @@ export interface StepResult {
   readonly z0: number | null;
   readonly gradNorm: number;
   readonly learningRate: number;
+  /** Null where all numbers are finite, as they must be for the step to change the weights. */
+  readonly nonFinite: NonFiniteStep | null;
+}
+
+/** Where a step's numbers are not finite. */
+export interface NonFiniteStep {
+  /** What is not: `the gradient of lm_head.weight`, `the loss`. */
+  readonly what: string;
+  /** Rows of the data that it comes from, from 0, ascending. */
+  readonly rows: readonly number[];
 }
 
 /**
- * Puts the workers' reports of a step together. Throws a RunError where a report is not of this step or not complete,
- * where a number is not finite, or where workers disagree on what must be the same on all.
+ * Puts the workers' reports of a step together. Throws a RunError where a report is not of this step or not complete, or
+ * where workers disagree on what must be the same on all.
  *
  * @param reports by rank
  */
 export function combineReports(reports: readonly StepReport[], expected: ExpectedReports): StepResult {
   const examples: ReportedExample[] = [];
+  const numbers = new Numbers();
   reports.forEach((report, rank) => {
     const who = `${expected.workerIds[rank]!}'s report of step ${expected.step}`;
     requireThisStep(report, expected, who);
@@ -67,17 +80,19 @@ export function combineReports(reports: readonly StepReport[], expected: Expecte
       throw new RunError(`${who} has ${reported.length} examples instead of ${positions.length}`);
     }
     positions.forEach((position, index) => {
-      examples[position] = readExample(reported[index]!, position, expected, who);
+      examples[position] = readExample(reported[index]!, { position, expected, who, numbers });
     });
+    if (report.nonFinite) numbers.reported(report.nonFinite);
   });
   requireAgreement(reports, expected);
   const { z0, gradNorm, learningRate } = reports[0]!;
   const first = `${expected.workerIds[0]!}'s report of step ${expected.step}`;
   return {
     examples,
-    z0: expected.z0 ? finite(z0, 'z0', first) : null,
-    gradNorm: finite(gradNorm, 'grad_norm', first),
-    learningRate: finite(learningRate, 'learning_rate', first),
+    z0: expected.z0 ? numbers.read(z0, 'z0', first) : null,
+    gradNorm: numbers.read(gradNorm, 'grad_norm', first),
+    learningRate: numbers.read(learningRate, 'learning_rate', first),
+    nonFinite: numbers.nonFinite,
   };
 }
 
@@ -88,12 +103,16 @@ function requireThisStep(report: StepReport, expected: ExpectedReports, who: str
   }
 }
 
-function readExample(
-  report: ExampleReport,
-  position: number,
-  expected: ExpectedReports,
-  who: string,
-): ReportedExample {
+interface Reading {
+  readonly position: number;
+  readonly expected: ExpectedReports;
+  /** Whose report of what, for messages. */
+  readonly who: string;
+  readonly numbers: Numbers;
+}
+
+function readExample(report: ExampleReport, reading: Reading): ReportedExample {
+  const { position, expected, who, numbers } = reading;
   if (report.position !== position) {
     throw new RunError(`${who} has example ${report.position ?? 0} where example ${position} was due`);
   }
@@ -105,27 +124,27 @@ function readExample(
         `${where}: ${values?.length ?? 0} ${name} for ${due.completions.length} completions`,
       );
     }
-    return values.map((value) => finite(value, name, where));
+    return values.map((value) => numbers.read(value, name, where, due.row));
   };
   return {
-    loss: finite(report.loss, 'loss', where),
+    loss: numbers.read(report.loss, 'loss', where, due.row),
     logps: perCompletion(report.logps, 'logps'),
     rewards: expected.rewards ? perCompletion(report.rewards, 'rewards') : null,
-    answer: expected.answers ? readAnswer(report.reference, due, expected.byToken, where) : null,
+    answer: expected.answers ? readAnswer(report.reference, due, reading) : null,
   };
 }
 
 function readAnswer(
   answer: v1.ReferenceAnswer.$Properties | null | undefined,
   due: ExpectedExample,
-  byToken: boolean,
-  where: string,
+  { position, expected, who, numbers }: Reading,
 ): ReferenceAnswer {
+  const where = `${who}, example ${position}`;
   const check = (message: v1.CompletionLogps.$Properties | null | undefined, tokens: number): void => {
-    finite(message?.logp, "the reference's logp", where);
+    numbers.read(message?.logp, "reference's logp", where, due.row);
     const terms = message?.tokenLogps ?? [];
-    for (const term of terms) finite(term, "the reference's logp of a token", where);
-    if (terms.length !== (byToken ? tokens : 0)) {
+    for (const term of terms) numbers.read(term, "reference's logp of a token", where, due.row);
+    if (terms.length !== (expected.byToken ? tokens : 0)) {
       throw new RunError(`${where}: the reference answered with ${terms.length} token log-probs`);
     }
   };
@@ -134,10 +153,31 @@ function readAnswer(
   return answer ?? {};
 }
 
-/** A NaN or infinite number means that the weights are about to be spoiled: the step must not be committed. */
-function finite(value: number | null | undefined, name: string, where: string): number {
-  if (typeof value === 'number' && Number.isFinite(value)) return value;
-  throw new RunError(`${where}: ${name} is ${value ?? 'missing'}`);
+/** Reads the numbers of a step, and keeps in mind where one is not finite: the step must not change the weights then. */
+class Numbers {
+  #what: string | null = null;
+  readonly #rows = new Set<number>();
+
+  get nonFinite(): NonFiniteStep | null {
+    return this.#what === null ? null : { what: this.#what, rows: [...this.#rows].sort((a, b) => a - b) };
+  }
+
+  /** What a worker found itself; it knows the parameter. */
+  reported({ parameter, rows }: v1.NonFinite.$Properties): void {
+    if (parameter) this.#what = `the gradient of ${parameter}`;
+    this.#what ??= 'the loss';
+    for (const row of rows ?? []) this.#rows.add(row);
+  }
+
+  /** Throws a RunError where there is no number. */
+  read(value: number | null | undefined, name: string, where: string, row?: number): number {
+    if (typeof value !== 'number') throw new RunError(`${where}: ${name} is missing`);
+    if (!Number.isFinite(value)) {
+      this.#what ??= `the ${name}`;
+      if (row !== undefined) this.#rows.add(row);
+    }
+    return value;
+  }
 }
 
 function requireAgreement(reports: readonly StepReport[], { workerIds, step }: ExpectedReports): void {

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { isAbsolute } from 'node:path';
 import { renderRunFile } from '../../lib/config/render.js';
+import type { RunConfig } from '../../lib/config/types.js';
 import { ConfigError } from '../../lib/errors.js';
 import type { Handlers } from '../../proto/calls.js';
 import type { runService } from '../../proto/services.js';
@@ -29,16 +30,32 @@ export function runHandlers(journal: Journal, queue: RunQueue): Handlers<typeof 
       const resolved = renderRunFile(config);
       await claimOutputDirectory(outputDir, resolved);
       const id = `run-${randomBytes(4).toString('hex')}`;
-      const run = journal.addRun({ id, runYaml: resolved, outputDir, skipBadRows });
+      const { workers } = config;
+      const run = journal.addRun({ id, runYaml: resolved, outputDir, skipBadRows, workers });
       queue.wake();
       return { run: runMessage(run) };
     },
     getRun: ({ runId }) => ({ run: runMessage(find(runId)) }),
     listRuns: () => ({ runs: journal.runs().map(runMessage) }),
-    cancelRun: ({ runId }) => {
-      queue.cancel(find(runId), 'cancelled by request');
+    cancelRun: ({ runId, save }) => {
+      queue.cancel(find(runId), 'cancelled by request', { save });
+      return { run: runMessage(find(runId)) };
+    },
+    resumeRun: ({ runId }) => {
+      queue.resume(find(runId));
+      return { run: runMessage(find(runId)) };
+    },
+    resizeRun: ({ runId, workers }) => {
+      const run = find(runId);
+      requireEnough(workers, readRunFile(run.runYaml, run.outputDir));
+      queue.resize(run, workers);
       return { run: runMessage(find(runId)) };
     },
     watchRun: (call) => watchRun(call, journal),
   };
+}
+
+function requireEnough(workers: number, { minWorkers }: RunConfig): void {
+  if (workers >= minWorkers) return;
+  throw new ConfigError(`the run needs at least ${minWorkers} workers (min_workers), not ${workers}`);
 }

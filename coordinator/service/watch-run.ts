@@ -1,6 +1,7 @@
 import type { ServerWritableStream } from '@grpc/grpc-js';
 import type { v1 } from '../../proto/services.js';
 import { untilAborted } from '../cluster/abort.js';
+import { News } from '../cluster/news.js';
 import type { Journal } from '../journal/journal.js';
 import { hasEnded } from '../runs/state.js';
 import { NotFoundError, toStatus } from './status.js';
@@ -28,10 +29,11 @@ export function watchRun(call: WatchStream, journal: Journal): void {
 async function streamEvents(call: WatchStream, journal: Journal, gone: AbortSignal): Promise<void> {
   const { runId } = call.request;
   let sequence = call.request.afterSequence;
-  const news = new Signal();
-  const unsubscribe = journal.subscribe(runId, () => news.set());
+  const news = new News();
+  const unsubscribe = journal.subscribe(runId, () => news.tell());
   try {
     for (;;) {
+      const { next } = news;
       const run = journal.findRun(runId);
       if (run === undefined) throw new NotFoundError(`no run ${runId}`);
       const events = journal.eventsAfter(runId, sequence, PAGE_EVENTS);
@@ -41,7 +43,7 @@ async function streamEvents(call: WatchStream, journal: Journal, gone: AbortSign
       }
       if (events.length > 0) continue;
       if (hasEnded(run.state)) return;
-      await untilAborted(news.wait(), gone);
+      await untilAborted(next, gone);
     }
   } finally {
     unsubscribe();
@@ -52,20 +54,4 @@ async function write(call: WatchStream, event: v1.WatchRunResponse, gone: AbortS
   gone.throwIfAborted();
   if (call.write(event)) return;
   await untilAborted(new Promise<void>((resolve) => call.once('drain', resolve)), gone);
-}
-
-/** Remembers that something happened until someone waits for it. */
-class Signal {
-  #happened = false;
-  #wake: (() => void) | undefined;
-
-  set(): void {
-    this.#happened = true;
-    this.#wake?.();
-  }
-
-  async wait(): Promise<void> {
-    if (!this.#happened) await new Promise<void>((resolve) => (this.#wake = resolve));
-    this.#happened = false;
-  }
 }

@@ -1,6 +1,8 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { v1 } from '../../proto/services.js';
 import type { MetricsRow } from '../runs/metrics-row.js';
+import { CheckpointMetrics } from './checkpoint-metrics.js';
+import { MembershipMetrics } from './membership-metrics.js';
 import { runStates, type RunState } from '../runs/state.js';
 
 /** Half a millisecond to a quarter of an hour: a step of a tiny model on a CPU, and one of a large one. */
@@ -29,12 +31,14 @@ const trainingGauges = [
 /** The coordinator's Prometheus metrics. */
 export class Telemetry {
   readonly registry = new Registry();
-  readonly #workers: Gauge;
+  readonly membership: MembershipMetrics;
+  readonly checkpoints: CheckpointMetrics;
   readonly #steps: Counter;
   readonly #tokens: Counter;
   readonly #stepSeconds: Histogram;
   readonly #phaseSeconds: Histogram<'worker' | 'phase'>;
   readonly #training: ReadonlyMap<string, Gauge<'class'>>;
+  readonly #skippedSteps: Counter;
   #lastTokens = 0;
 
   /** `countRuns` says how many runs are in which state, whenever the metrics are read. */
@@ -50,11 +54,6 @@ export class Telemetry {
         const counts = countRuns();
         for (const state of runStates) runs.set({ state }, counts.get(state) ?? 0);
       },
-    });
-    this.#workers = new Gauge({
-      name: 'prospect_workers',
-      help: 'Workers that are members of the current run',
-      registers,
     });
     this.#steps = new Counter({
       name: 'prospect_steps_committed_total',
@@ -79,16 +78,24 @@ export class Telemetry {
       buckets: secondsBuckets,
       registers,
     });
+    this.#skippedSteps = new Counter({
+      name: 'prospect_skipped_steps_total',
+      help: 'Committed steps that changed no weight, because their numbers were not finite',
+      registers,
+    });
     this.#training = makeTrainingGauges(this.registry);
+    this.membership = new MembershipMetrics(this.registry);
+    this.checkpoints = new CheckpointMetrics(this.registry);
   }
 
-  groupFormed(workers: number): void {
-    this.#workers.set(workers);
-  }
-
-  stageStarted(): void {
-    this.#lastTokens = 0;
+  /** `tokens`: of the stage's steps that are committed already. */
+  stageStarted(tokens: number): void {
+    this.#lastTokens = tokens;
     this.#resetTraining();
+  }
+
+  stepSkipped(): void {
+    this.#skippedSteps.inc();
   }
 
   stepCommitted(row: MetricsRow, times: ReadonlyMap<string, v1.StepTimes.$Properties>): void {
@@ -110,7 +117,8 @@ export class Telemetry {
   }
 
   runEnded(): void {
-    this.#workers.set(0);
+    this.membership.runEnded();
+    this.checkpoints.runEnded();
     this.#resetTraining();
   }
 

@@ -1,7 +1,10 @@
 import { availableParallelism } from 'node:os';
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { loadRunFile } from '../../lib/config/load.js';
 import { renderRunFile } from '../../lib/config/render.js';
+import type { RunConfig } from '../../lib/config/types.js';
+import { ConfigError } from '../../lib/errors.js';
 import { setUpTensorFlow } from '../tensorflow/setup.js';
 import { requireNoRun, runEmbedded } from './embedded/run-embedded.js';
 import { evaluateHeldOut, lastStageModels, readHeldOut } from './evaluation/held-out.js';
@@ -14,6 +17,8 @@ export interface TrainOptions {
   readonly overrides: readonly string[];
   readonly outputDir: string;
   readonly skipBadRows: boolean;
+  /** Go on with the run that `outputDir` holds. */
+  readonly resume: boolean;
 }
 
 /**
@@ -21,14 +26,31 @@ export interface TrainOptions {
  * result by held-out rows. Returns the directories of the last stage's models.
  */
 export async function train(options: TrainOptions, terminal: Terminal): Promise<EvaluatedModels> {
-  const { runFile, overrides, skipBadRows } = options;
+  const { runFile, overrides, skipBadRows, resume } = options;
   const config = loadRunFile(runFile, { set: overrides, cores: availableParallelism() });
   const outputDir = resolve(options.outputDir);
-  requireNoRun(outputDir);
+  if (resume) requireSameRun(config, outputDir, runFile);
+  else requireNoRun(outputDir);
   const heldOut = await readHeldOut(config, skipBadRows, terminal);
   await setUpTensorFlow({ check: false, log: terminal.err.line });
-  await runEmbedded({ runYaml: renderRunFile(config), outputDir, skipBadRows }, terminal.err);
-  const run = { config, outputDir };
-  if (heldOut !== null) await evaluateHeldOut(run, heldOut, terminal);
-  return lastStageModels(run);
+  const run = {
+    runYaml: renderRunFile(config),
+    outputDir,
+    skipBadRows,
+    resume: resume ? { workers: config.workers } : null,
+  };
+  await runEmbedded(run, terminal.err);
+  const result = { config, outputDir };
+  if (heldOut !== null) await evaluateHeldOut(result, heldOut, terminal);
+  return lastStageModels(result);
+}
+
+/** A run goes on as it was begun, but for the number of workers. @throws ConfigError */
+function requireSameRun(config: RunConfig, outputDir: string, runFile: string): void {
+  const begun = loadRunFile(join(outputDir, 'run.yaml'), {});
+  if (isDeepStrictEqual(begun.stages, config.stages)) return;
+  throw new ConfigError(
+    `${runFile} does not say what ${outputDir} was begun with: see the run.yaml in there. ` +
+      'To train with other settings, choose another --out',
+  );
 }

@@ -41,6 +41,7 @@ export async function runDemo(out: string | null, terminal: Terminal): Promise<v
       overrides: [`model=${JSON.stringify(start)}`],
       outputDir,
       skipBadRows: false,
+      resume: false,
     },
     terminal,
   );

@@ -93,7 +93,7 @@ function openRegularFile(path: string): number {
   }
 }
 
-function readHeader(descriptor: number, path: string): TensorEntry[] {
+function readHeader(descriptor: number, path: string): readonly TensorEntry[] {
   const fileBytes = fstatSync(descriptor).size;
   if (fileBytes < LENGTH_BYTES) {
     throw new ConfigError(`${path}: is no safetensors file (${fileBytes} bytes)`);
@@ -103,7 +103,7 @@ function readHeader(descriptor: number, path: string): TensorEntry[] {
   try {
     const header = new Uint8Array(headerLength(new DataView(prefix.buffer), fileBytes));
     readExactly(descriptor, header, LENGTH_BYTES, path);
-    return parseHeader(header, fileBytes);
+    return parseHeader(header, fileBytes).entries;
   } catch (error) {
     throw error instanceof ConfigError ? error : new ConfigError(`${path}: ${messageOf(error)}`);
   }

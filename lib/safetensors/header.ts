@@ -20,6 +20,13 @@ export interface TensorEntry extends TensorInfo {
   readonly end: number;
 }
 
+export interface Header {
+  /** By the order of their bytes. */
+  readonly entries: readonly TensorEntry[];
+  /** Free text about the file. */
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
 /** The header's length stands in front of it, as an unsigned 64-bit integer. */
 export const LENGTH_BYTES = 8;
 /** As in the reference implementation. */
@@ -58,12 +65,12 @@ export function headerLength(prefix: DataView, fileBytes: number): number {
 }
 
 /**
- * The tensors that a header describes, by the order of their bytes. They cover the rest of the file without a gap or an
- * overlap, each as long as its shape and element type say.
+ * What a header says. Its tensors cover the rest of the file without a gap or an overlap, each as long as its shape and
+ * element type say.
  *
  * @throws Error that says what is wrong, without the file's name.
  */
-export function parseHeader(header: Uint8Array, fileBytes: number): TensorEntry[] {
+export function parseHeader(header: Uint8Array, fileBytes: number): Header {
   const dataStart = LENGTH_BYTES + header.length;
   let json: unknown;
   try {
@@ -75,20 +82,24 @@ export function parseHeader(header: Uint8Array, fileBytes: number): TensorEntry[
     throw new Error('has a header that is not a JSON object');
   }
   const entries: TensorEntry[] = [];
+  let metadata: Header['metadata'] = {};
   for (const [name, value] of Object.entries(json)) {
-    if (name === METADATA) checkMetadata(value);
+    if (name === METADATA) metadata = parseMetadata(value);
     else entries.push(parseEntry(name, value, dataStart));
   }
   entries.sort((a, b) => a.begin - b.begin || a.end - b.end);
   checkCover(entries, dataStart, fileBytes);
-  return entries;
+  return { entries, metadata };
 }
 
-function checkMetadata(value: unknown): void {
-  const isMap = typeof value === 'object' && value !== null && !Array.isArray(value);
-  if (!isMap || Object.values(value).some((text) => typeof text !== 'string')) {
-    throw new Error(`has a ${METADATA} that does not map text to text`);
-  }
+function parseMetadata(value: unknown): Header['metadata'] {
+  if (!isTextMap(value)) throw new Error(`has a ${METADATA} that does not map text to text`);
+  return value;
+}
+
+function isTextMap(value: unknown): value is Readonly<Record<string, string>> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
+  return Object.values(value).every((text) => typeof text === 'string');
 }
 
 function parseEntry(name: string, value: unknown, dataStart: number): TensorEntry {

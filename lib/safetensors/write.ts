@@ -1,7 +1,7 @@
 import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 
-import { messageOf, RunError } from '../errors.js';
+import { isSystemError, RunError } from '../errors.js';
 import { DTYPE_BITS } from './dtype.js';
 import { narrowToBfloat16 } from './float-bits.js';
 import { LENGTH_BYTES } from './header.js';
@@ -23,7 +23,11 @@ export interface WriteOptions {
   readonly dtype: 'F32' | 'BF16';
   /** Free text about the file. `transformers` wants `{ format: 'pt' }`. */
   readonly metadata: Readonly<Record<string, string>>;
+  /** Sees the file's bytes in order, piece by piece, as they are written: a checksum, say. */
+  readonly observe?: (bytes: Uint8Array) => void;
 }
+
+type Sink = (bytes: Uint8Array) => void;
 
 /**
  * Writes a safetensors file with the tensors in the given order. The file appears complete and durable at `path`, or not
@@ -41,8 +45,12 @@ export function writeSafetensors(
   try {
     const descriptor = openSync(temporary, 'w');
     try {
-      writeFully(descriptor, header);
-      for (const tensor of tensors) writeTensor(descriptor, tensor, options.dtype);
+      const sink: Sink = (bytes) => {
+        writeFully(descriptor, bytes);
+        options.observe?.(bytes);
+      };
+      sink(header);
+      for (const tensor of tensors) writeTensor(sink, tensor, options.dtype);
       fsyncSync(descriptor);
     } finally {
       closeSync(descriptor);
@@ -51,7 +59,7 @@ export function writeSafetensors(
     syncDirectory(dirname(path));
   } catch (error) {
     rmSync(temporary, { force: true });
-    throw isSystemError(error) ? new RunError(`${path}: cannot be written (${messageOf(error)})`) : error;
+    throw isSystemError(error) ? new RunError(`${path}: cannot be written (${error.message})`) : error;
   }
 }
 
@@ -76,29 +84,35 @@ function sizeOf(shape: readonly number[]): number {
   return shape.reduce((product, dimension) => product * dimension, 1);
 }
 
-function writeTensor(descriptor: number, tensor: TensorSource, dtype: WriteOptions['dtype']): void {
+function writeTensor(sink: Sink, tensor: TensorSource, dtype: WriteOptions['dtype']): void {
   const values = tensor.values();
   const size = sizeOf(tensor.shape);
   if (values.length !== size)
     throw new Error(`${tensor.name} has ${values.length} values, its shape says ${size}`);
-  if (dtype === 'F32')
-    writeFully(descriptor, new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
-  else writeBfloat16(descriptor, new Uint32Array(values.buffer, values.byteOffset, values.length));
+  if (dtype === 'F32') writeFloat32(sink, values);
+  else writeBfloat16(sink, new Uint32Array(values.buffer, values.byteOffset, values.length));
 }
 
-function writeBfloat16(descriptor: number, bits: Uint32Array): void {
+function writeFloat32(sink: Sink, values: Float32Array): void {
+  const length = CHUNK_BYTES / Float32Array.BYTES_PER_ELEMENT;
+  // A view of all bytes at once would end at 4 GiB.
+  for (let start = 0; start < values.length; start += length) {
+    const part = values.subarray(start, start + length);
+    sink(new Uint8Array(part.buffer, part.byteOffset, part.byteLength));
+  }
+}
+
+function writeBfloat16(sink: Sink, bits: Uint32Array): void {
   const chunk = new Uint16Array(Math.min(bits.length, CHUNK_BYTES / Uint16Array.BYTES_PER_ELEMENT));
   for (let start = 0; start < bits.length; start += chunk.length) {
     const part = bits.subarray(start, start + chunk.length);
     narrowToBfloat16(part, chunk);
-    writeFully(descriptor, new Uint8Array(chunk.buffer, 0, part.length * Uint16Array.BYTES_PER_ELEMENT));
+    sink(new Uint8Array(chunk.buffer, 0, part.length * Uint16Array.BYTES_PER_ELEMENT));
   }
 }
 
 function writeFully(descriptor: number, bytes: Uint8Array): void {
-  for (let done = 0; done < bytes.length;) {
-    done += writeSync(descriptor, bytes, done, Math.min(CHUNK_BYTES, bytes.length - done));
-  }
+  for (let done = 0; done < bytes.length;) done += writeSync(descriptor, bytes, done, bytes.length - done);
 }
 
 /** The new name itself must survive a power failure. */
@@ -109,8 +123,4 @@ function syncDirectory(directory: string): void {
   } finally {
     closeSync(descriptor);
   }
-}
-
-function isSystemError(error: unknown): boolean {
-  return error instanceof Error && 'syscall' in error;
 }

@@ -175,7 +175,7 @@ test('after epoch 0 every example goes with its reference’s answers, never ahe
   assert.deepEqual(
     worker!.received.flatMap(({ message }) => message ?? []),
     [
-      ...['membership', 'stageStart', 'stepWork', 'stepCommit', 'stepWork'],
+      ...['stageStart', 'membership', 'stepWork', 'stepCommit', 'stepWork'],
       // From here on the answers are known, and work runs one step ahead.
       ...['stepWork', 'stepCommit', 'stepCommit', 'saveModel', 'stop'],
     ],
@@ -214,13 +214,13 @@ test('workers that disagree fail the run before the step is committed', async (t
   assert.equal(run.committedSteps, 1);
 });
 
-test('a killed worker is shown as the cause, not the peer that noticed it first', async (t) => {
+test('where too few workers are left and none may come, the killed one is shown as the cause, not the peer that complains', async (t) => {
   const c = await startTestCoordinator(t, {
     'worker-0': {
-      onStep: ({ step }, stepReport) =>
-        step === 2
-          ? { failure: { reason: 'lost worker-1', origin: FailureOrigin.FAILURE_ORIGIN_PEER } }
-          : { stepReport },
+      onStep: ({ step, generation = 0 }, stepReport) => {
+        const collectiveFailure = { generation, reason: 'lost worker-1', suspects: ['worker-1'] };
+        return step === 2 ? { collectiveFailure } : { stepReport };
+      },
     },
     'worker-1': {
       onStep: ({ step }, stepReport, worker) => {
@@ -231,10 +231,11 @@ test('a killed worker is shown as the cause, not the peer that noticed it first'
     },
   });
   const train = await writeRows(c.dir, 'train.jsonl', eightRows);
-  const { run, outputDir } = await runToEnd(c, runFileOf(train));
+  const { run, outputDir } = await runToEnd(c, runFileOf(train, { min_workers: 2, max_restarts: 0 }));
   assert.equal(run.state, RunState.RUN_STATE_FAILED);
   const log = join(outputDir, 'logs/worker-1.log');
-  assert.equal(run.reason, `worker-1 was killed by SIGKILL in the middle of the run; see ${log}`);
+  const cause = `worker-1 was killed by SIGKILL in the middle of the run; see ${log}`;
+  assert.equal(run.reason, `${cause} (workers left: 1, min_workers: 2, max_restarts: 0)`);
   await getExits(c);
 });
 
@@ -254,11 +255,19 @@ test('what a worker cannot start with is a config failure, in its words', async 
   );
 });
 
-test('workers that would compute other bits do not train together', async (t) => {
-  const c = await startTestCoordinator(t, { 'worker-1': { threads: 2 } });
+test('a worker that would compute other bits is refused and not started again; the others train', async (t) => {
+  const c = await startTestCoordinator(t, { 'worker-1': { threads: 2 }, 'worker-2': { threads: 2 } });
   const train = await writeRows(c.dir, 'train.jsonl', eightRows);
-  const { run } = await runToEnd(c, runFileOf(train));
-  assert.match(run.reason!, /worker-\d is not like worker-\d: its thread count is/);
+  const { run, events } = await runToEnd(c, runFileOf(train, { workers: 3 }));
+  assert.equal(run.state, RunState.RUN_STATE_COMPLETED, run.reason ?? '');
+  const refused = noticesOf(events).filter((text) => text.includes('is not started again'));
+  // Whoever comes first is the measure.
+  assert.ok(refused.length === 1 || refused.length === 2);
+  assert.match(refused[0]!, /worker-\d is not like worker-\d: its thread count is \d, not \d/);
+  assert.equal(c.launcher.workers.length, 3);
+
+  const strict = await runToEnd(c, runFileOf(train, { min_workers: 2 }), 'strict');
+  assert.match(strict.run.reason!, /worker-\d is not like worker-\d: its thread count is/);
 });
 
 test('a reference replica that dies fails the run by name', async (t) => {
@@ -349,7 +358,7 @@ test('runs queue; the current and the queued one can be cancelled, and the next 
   assert.equal(run?.state, RunState.RUN_STATE_COMPLETED);
 });
 
-test('stopping the coordinator cancels the run and takes the workers along', async (t) => {
+test('stopping the coordinator suspends the run and takes the workers along', async (t) => {
   const c = await startTestCoordinator(t, {
     'worker-0': {
       onStep: () => {
@@ -360,7 +369,11 @@ test('stopping the coordinator cancels the run and takes the workers along', asy
   });
   const train = await writeRows(c.dir, 'train.jsonl', eightRows);
   const runId = await submit(c.client, runFileOf(train), join(c.dir, 'out'));
-  assert.deepEqual(statesOf(await watch(c.client, runId)), ['queued', 'starting', 'running', 'cancelled']);
+  const seen: string[] = [];
+  const watching = watch(c.client, runId, { onEvent: (event) => seen.push(...statesOf([event])) });
+  // It has not ended: the stream of its events breaks off with the coordinator.
+  await assert.rejects(watching);
+  assert.deepEqual(seen, ['queued', 'starting', 'running']);
   assert.equal((await getExits(c)).length, 2);
 });
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { fixturePath, readFixture } from '../parity/fixtures.js';
@@ -87,23 +87,13 @@ describe('how a run ends', () => {
     assert.match(stderr, /\/nowhere/);
   });
 
-  test('a worker that is killed: exit 1, with its name, and no process stays', async (t) => {
-    const { finished, tag } = await startTraining(temporaryDirectory(t));
-    const worker = processesTagged(tag).find(({ command }) => command.includes('worker-1'));
-    assert.ok(worker !== undefined);
-    process.kill(worker.pid, 'SIGKILL');
-    const { code, stderr } = await finished;
-    assert.equal(code, 1, stderr);
-    assert.match(stderr, /worker-1.*SIGKILL/);
-    await until('all processes are gone', () => processesTagged(tag).length === 0);
-  });
-
   test('Ctrl-C: exit 130, and no process stays', async (t) => {
     const { process: cli, finished, tag } = await startTraining(temporaryDirectory(t));
     assert.ok(processesTagged(tag).length >= 5, 'command, coordinator, replica and two workers');
     cli.kill('SIGINT');
     const { code, stderr } = await finished;
     assert.equal(code, 130, stderr);
+    assert.match(stderr, /--resume/);
     await until('all processes are gone', () => processesTagged(tag).length === 0);
   });
 
@@ -114,14 +104,32 @@ describe('how a run ends', () => {
     await until('all processes are gone', () => processesTagged(tag).length === 0);
   });
 
-  test('kill -9 of the coordinator: exit 1, and no process stays', async (t) => {
-    const { finished, tag } = await startTraining(temporaryDirectory(t));
-    const coordinator = processesTagged(tag).find(({ command }) => command.includes('coordinator/main.js'));
-    assert.ok(coordinator !== undefined);
-    process.kill(coordinator.pid, 'SIGKILL');
-    const { code, stderr } = await finished;
-    assert.equal(code, 1, stderr);
-    assert.match(stderr, /error: the coordinator was killed by SIGKILL; see .*coordinator\.log/);
-    await until('all processes are gone', () => processesTagged(tag).length === 0);
+  test('a run that was interrupted goes on by --resume, also with other workers, to the same weights', async (t) => {
+    const directory = temporaryDirectory(t);
+    const file = longRun(directory);
+    const steps = ['--set', 'max_steps=10'];
+    const undisturbed = join(directory, 'undisturbed');
+    assert.equal((await prospect(['train', file, ...steps, '--out', undisturbed])).code, 0);
+    const out = join(directory, 'out');
+    const started = startProspect(['train', file, ...steps, '--out', out]);
+    await until('two steps are committed', () => committedSteps(out) >= 2);
+    started.process.kill('SIGINT');
+    assert.equal((await started.finished).code, 130);
+    const saved = readdirSync(join(out, 'checkpoints'));
+    assert.equal(saved.length, 1, saved.join());
+
+    const other = ['train', file, ...steps, '--set', 'learning_rate=1e-4', '--out', out, '--resume'];
+    const refused = await prospect(other);
+    assert.equal(refused.code, 2);
+    assert.match(refused.stderr, /does not say what .* was begun with/);
+
+    const resumed = await prospect(['train', file, ...steps, '--workers', '1', '--out', out, '--resume']);
+    assert.equal(resumed.code, 0, resumed.stderr);
+    const weights = (of: string) => readFileSync(join(of, 'model', 'model.safetensors'));
+    assert.ok(weights(out).equals(weights(undisturbed)));
+    assert.equal(committedSteps(out), 10);
+    const again = await prospect(['train', file, ...steps, '--out', out, '--resume']);
+    assert.equal(again.code, 2);
+    assert.match(again.stderr, /a run that is complete/);
   });
 });

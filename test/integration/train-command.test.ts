@@ -1,15 +1,14 @@
 import assert from 'node:assert/strict';
 import { spawn, type ChildProcessByStdio } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
-import { after, before, describe, test, type TestContext } from 'node:test';
+import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { fixturePath, readFixture } from '../parity/fixtures.js';
-import { allGone, descendantsOf } from './process-tree.js';
 
 const cli = fileURLToPath(new URL('../../deploy/cli/main.js', import.meta.url));
 
@@ -57,28 +56,6 @@ describe('prospect train', { timeout: 5 * timeoutMs }, () => {
     const ended = new Promise<number | null>((resolve) => child.once('exit', resolve));
     const [code, stdout, stderr] = await Promise.all([ended, text(child.stdout), text(child.stderr)]);
     return { code, stdout, stderr };
-  }
-
-  /** A run that would take hours, once its first step is committed. */
-  async function startLongRun(context: TestContext, name: string) {
-    const child = start(runFile, '--set', 'max_steps=1000000', '--out', join(directory, name));
-    context.after(() => child.kill('SIGKILL'));
-    const exited = new Promise<number | null>((resolve) => child.once('exit', resolve));
-    let stderr = '';
-    child.stdout.resume();
-    await new Promise<void>((resolve, reject) => {
-      child.stderr.setEncoding('utf8').on('data', (more: string) => {
-        stderr += more;
-        if (stderr.includes('step 1/')) resolve();
-      });
-      child.once('exit', () => reject(new Error(`it ended before its first step: ${stderr}`)));
-    });
-    const below = descendantsOf(child.pid!);
-    assert.ok(
-      below.length >= 4,
-      `coordinator, two workers and a replica, but only ${below.length} processes`,
-    );
-    return { child, exited, below, stderr: () => stderr };
   }
 
   test('a run is exit code 0, and leaves its results and no process', async () => {
@@ -137,32 +114,4 @@ describe('prospect train', { timeout: 5 * timeoutMs }, () => {
       assert.ok(!existsSync(out));
     }
   });
-
-  test('Ctrl-C is exit code 130, once all processes have ended', async (t) => {
-    const { child, exited, below, stderr } = await startLongRun(t, 'interrupted');
-    child.kill('SIGINT');
-    assert.equal(await exited, 130, stderr());
-    await allGone(below, 0);
-    assert.match(stderr(), /interrupted: all processes of the run have ended/);
-  });
-
-  test('where the command is killed, the processes below it notice', async (t) => {
-    const { child, exited, below } = await startLongRun(t, 'killed');
-    child.kill('SIGKILL');
-    await exited;
-    await allGone(below, timeoutMs);
-  });
-
-  test('where a worker is killed, the run fails with exit code 1, and leaves no process', async (t) => {
-    const { exited, below, stderr } = await startLongRun(t, 'worker-killed');
-    const worker = below.find((pid) => commandOf(pid).includes('--worker-id'));
-    process.kill(worker!, 'SIGKILL');
-    assert.equal(await exited, 1, stderr());
-    assert.match(stderr(), /error: .*worker.*killed by SIGKILL/);
-    await allGone(below, 0);
-  });
 });
-
-function commandOf(pid: number): string {
-  return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
-}

@@ -7,6 +7,7 @@ import type { FlatBuffer } from '../parameters/flat-buffer.js';
 import type { ParameterLayout } from '../parameters/layout.js';
 import type { LeafRun } from '../reduction/tree.js';
 import { allGatherPartsPlan } from './all-gather-parts.js';
+import { CollectiveError } from './collective-error.js';
 import { FrameError, decodeFrame, hashRun, routingIdOf, type Frame } from './frame.js';
 import { gatherPlan } from './gather.js';
 import { Greetings } from './greetings.js';
@@ -17,10 +18,12 @@ import { receivingSocket } from './sockets.js';
 import { StagingMemory } from './staging-memory.js';
 import type { OperationTag } from './tag.js';
 import { noTraffic, type Traffic } from './traffic.js';
+import { transferPlan, type Transfer } from './transfer.js';
 
 export type { LocalNode, NodePart } from './reduce-scatter.js';
 export type { OperationTag } from './tag.js';
 export type { Traffic } from './traffic.js';
+export type { Transfer } from './transfer.js';
 
 export interface CollectiveOptions {
   /** Frames of another run are dropped. */
@@ -44,8 +47,8 @@ export interface Peers {
  *
  * All ranks call the same operations with the same tags, in growing order of the tags. Every operation resolves when this
  * rank has received everything and what it sent may be written again. Whatever goes wrong (a peer dies, stalls or sends
- * what it should not) rejects the pending operations, and all later ones of the generation, with a RunError that names
- * the peer; `connect` with a new generation starts afresh.
+ * what it should not) rejects the pending operations, and all later ones of the generation, with a CollectiveError that
+ * names the peer; `connect` with a new generation starts afresh.
  */
 export class Collective {
   /** Where peers reach this worker. */
@@ -90,7 +93,7 @@ export class Collective {
     const current = this.generation;
     if (generation <= current) throw new RangeError(`generation ${generation} after generation ${current}`);
     if (endpoints[rank] === undefined) throw new RangeError(`rank ${rank} of ${endpoints.length}`);
-    this.group?.fail(new RunError(`generation ${generation} has replaced generation ${current}`));
+    this.group?.fail(new CollectiveError(`generation ${generation} has replaced generation ${current}`));
     const sender = { run: this.run, generation, rank };
     const group = new Group(sender, endpoints, this.options.timeoutMs, this.counters);
     this.group = group;
@@ -147,6 +150,11 @@ export class Collective {
     await group.exchange(tag, allGatherPartsPlan(group.sender.rank, group.worldSize, values));
   }
 
+  /** Moves values between ranks as all of them have agreed. */
+  async transfer(tag: OperationTag, transfer: Transfer): Promise<void> {
+    await this.connected().exchange(tag, transferPlan(transfer));
+  }
+
   /** Rejects what is pending, and all later operations of this generation, with `reason`. */
   abort(reason: Error): void {
     this.group?.fail(reason);
@@ -179,7 +187,8 @@ export class Collective {
       }
     } catch (error) {
       // Closing the socket ends the pending receive with an error.
-      if (!this.closed) this.abort(new RunError(`cannot receive from other workers: ${messageOf(error)}`));
+      if (!this.closed)
+        this.abort(new CollectiveError(`cannot receive from other workers: ${messageOf(error)}`));
     }
   }
 

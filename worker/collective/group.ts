@@ -1,6 +1,6 @@
-import { RunError, messageOf } from '../../lib/errors.js';
-import { PeerLostError } from '../peer-lost-error.js';
+import { messageOf } from '../../lib/errors.js';
 import { digestOf, mustAgree } from './agreement.js';
+import { CollectiveError } from './collective-error.js';
 import { Exchange, type ExchangePlan } from './exchange.js';
 import { FrameError, decodeFrame, encodeFrame, routingIdOf, type Frame, type Sender } from './frame.js';
 import { PeerLink } from './peer-link.js';
@@ -56,7 +56,8 @@ export class Group {
       try {
         link.connect();
       } catch (error) {
-        this.fail(new RunError(`${link.name} has an endpoint that cannot be used: ${messageOf(error)}`));
+        const reason = `${link.name} has an endpoint that cannot be used: ${messageOf(error)}`;
+        this.fail(new CollectiveError(reason, [link.rank]));
         break;
       }
     }
@@ -140,7 +141,10 @@ export class Group {
     return new Exchange(this.sender, kind, tag, plan, this.links, this.timeoutMs, (waitingFor) => {
       const names = waitingFor.map((link) => link.name).join(', ');
       this.fail(
-        new PeerLostError(`nothing from ${names} for ${this.timeoutMs / 1000} s, ${this.activity()}`),
+        new CollectiveError(
+          `nothing from ${names} for ${this.timeoutMs / 1000} s, ${this.activity()}`,
+          waitingFor.map(({ rank }) => rank),
+        ),
       );
     });
   }
@@ -189,7 +193,7 @@ export class Group {
       take();
     } catch (error) {
       if (error instanceof FrameError)
-        this.fail(new RunError(`${link.name} sent ${error.message}, ${this.activity()}`));
+        this.fail(new CollectiveError(`${link.name} sent ${error.message}, ${this.activity()}`, [link.rank]));
       else this.fail(error instanceof Error ? error : new Error(String(error)));
     }
   }
@@ -199,7 +203,11 @@ export class Group {
       link.close();
       this.answered(link);
     } else
-      this.fail(new PeerLostError(`${link.name} ${what}, ${this.activity()}; that worker's log says why`));
+      this.fail(
+        new CollectiveError(`${link.name} ${what}, ${this.activity()}; that worker's log says why`, [
+          link.rank,
+        ]),
+      );
   }
 
   private answered(link: PeerLink): void {
@@ -210,7 +218,7 @@ export class Group {
     const needed = gone.find((link) =>
       [this.joining, ...this.open.values()].some((exchange) => exchange.isWaitingFor(link)),
     );
-    if (needed) this.fail(new PeerLostError(`${needed.name} has left, ${this.activity()}`));
+    if (needed) this.fail(new CollectiveError(`${needed.name} has left, ${this.activity()}`, [needed.rank]));
   }
 
   private activity(): string {

@@ -13,16 +13,11 @@ import type {
   TokenStates,
 } from '../model/language-model.js';
 import { loadModel, type AdapterSource, type LoadedModel } from '../model/load.js';
-import {
-  foldGradient,
-  proposeWeights,
-  zeroMoments,
-  type Moments,
-  type StepScale,
-} from '../optimizer/adamw.js';
+import { foldGradient, proposeWeights, type Moments, type StepScale } from '../optimizer/adamw.js';
 import { blockSquareSums } from '../optimizer/gradient-norm.js';
 import { FlatBuffer } from '../parameters/flat-buffer.js';
-import { ownedRange, type ParameterLayout, type Range } from '../parameters/layout.js';
+import type { ParameterLayout } from '../parameters/layout.js';
+import { partsOf, type HeldParts, type OptimizerPart } from '../parameters/optimizer-part.js';
 import { finishTree } from '../reduction/finish-tree.js';
 import type { TreeNode } from '../reduction/tree.js';
 import { GradientSlot } from './gradient-slot.js';
@@ -31,8 +26,15 @@ import { judgedCompletion, scoredCompletion, type Judgement } from './scored-com
 
 export interface OpenPolicy {
   readonly stage: StageConfig & { readonly model: string };
-  readonly rank: number;
-  readonly worldSize: number;
+}
+
+/** One of the two buffers of weights. */
+export type WeightsIndex = 0 | 1;
+
+/** The weights that are current, and what this rank holds of the optimizer. */
+export interface TrainingState {
+  readonly weights: WeightsIndex;
+  readonly parts: HeldParts;
 }
 
 /** What the main thread needs to send and receive parameters: the layout, and the memory of both weight buffers. */
@@ -68,6 +70,13 @@ export interface ExampleTerm {
   readonly rewards: readonly (number | null)[];
 }
 
+/** Float32 copies over the owned part, for a checkpoint to be written from while training goes on. */
+export interface OwnedCopy {
+  readonly weights: SharedArrayBuffer;
+  readonly mean: SharedArrayBuffer;
+  readonly variance: SharedArrayBuffer;
+}
+
 /** A tensor's owned piece in every array that the update touches. */
 interface OwnedPiece {
   readonly weights: readonly [Float32Array, Float32Array];
@@ -78,7 +87,7 @@ interface OwnedPiece {
 
 /**
  * The policy on the compute thread: forward and backward of micro-batches, the sum of their gradients, and AdamW on the
- * part of the parameters that this rank owns.
+ * part of the parameters that this rank owns. It scores with the stage's starting weights until it is given a state.
  */
 export class PolicyEngine {
   private readonly loaded: LoadedModel;
@@ -89,18 +98,14 @@ export class PolicyEngine {
   private readonly weights: readonly [FlatBuffer, FlatBuffer];
   private readonly bound: readonly [BoundWeights, BoundWeights];
   private readonly slots: GradientSlot[] = [];
-  private readonly owned: Range;
-  /** The whole batch's gradient on the owned part. */
-  private readonly gradient: Float32Array;
-  private readonly moments: Moments;
-  private readonly pieces: readonly OwnedPiece[];
-  private current: 0 | 1 = 0;
+  private parts: HeldParts | null = null;
+  private pieces: readonly OwnedPiece[] = [];
+  private current: WeightsIndex = 0;
   private proposed: StepScale | null = null;
 
   constructor(private readonly options: OpenPolicy) {
-    const { stage, rank, worldSize } = options;
-    this.objective = objectiveOf(requireResolved(stage.objective));
-    const loaded = loadModel(stage.model, adapterOf(stage), { withCritic: this.objective.needsCritic });
+    this.objective = objectiveOf(requireResolved(options.stage.objective));
+    const loaded = this.load();
     const next = FlatBuffer.allocate(loaded.layout);
     this.loaded = loaded;
     this.layout = loaded.layout;
@@ -108,15 +113,28 @@ export class PolicyEngine {
     this.critic = loaded.critic;
     this.weights = [loaded.buffer, next];
     this.bound = [loaded.weights, this.model.bind(next)];
-    this.owned = ownedRange(this.layout, rank, worldSize);
-    const ownedSize = this.owned.end - this.owned.start;
-    this.gradient = new Float32Array(ownedSize);
-    this.moments = zeroMoments(ownedSize);
-    this.pieces = this.ownedPieces(stage.weightDecay);
   }
 
   opened(): OpenedPolicy {
     return { layout: this.layout, weights: [this.weights[0].memory, this.weights[1].memory] };
+  }
+
+  /** Writes the stage's starting weights into one of the buffers. */
+  loadInitial(into: WeightsIndex): void {
+    const fresh = this.load();
+    const whole = { start: 0, end: this.layout.size };
+    const targets = this.weights[into].slices(whole);
+    fresh.buffer.slices(whole).forEach((values, segment) => targets[segment]!.set(values));
+    fresh.weights.dispose();
+    fresh.model.dispose();
+  }
+
+  /** From now on this is the state that steps start from; a step that was proposed before is dropped. */
+  takeState({ weights, parts }: TrainingState): void {
+    this.current = weights;
+    this.parts = parts;
+    this.pieces = this.piecesOf(parts.owned);
+    this.proposed = null;
   }
 
   /** Makes at least `count` gradient slots; returns the memory of all of them. */
@@ -177,6 +195,21 @@ export class PolicyEngine {
     return terms;
   }
 
+  /** Whether what a slot holds is finite, and so every leaf that was summed in it. */
+  isFinite(slot: number): boolean {
+    const slices = this.slot(slot).buffer.slices({ start: 0, end: this.layout.size });
+    return blockSquareSums(slices).every(Number.isFinite);
+  }
+
+  /** Name of the first parameter whose gradient over the whole batch is not finite in the owned part; null for none. */
+  nonFiniteParameter(): string | null {
+    const { owned } = required(this.parts, 'a state to train from');
+    const index = new Float32Array(owned.gradient).findIndex((value) => !Number.isFinite(value));
+    const offset = owned.range.start + index;
+    const place = this.layout.tensors.find((tensor) => offset < tensor.offset + tensor.size);
+    return index < 0 ? null : (place?.name ?? null);
+  }
+
   /** Adds one finished subtree's gradient to its left neighbour's. */
   mergeSlots(from: number, into: number): void {
     this.slot(into).add(this.slot(from));
@@ -192,12 +225,13 @@ export class PolicyEngine {
     localSlots: ReadonlyMap<number, number>,
     leafCount: number,
   ): Float64Array {
+    const { owned } = required(this.parts, 'a state to train from');
     const valuesOf = ({ node, memory }: NodePart): Float32Array[] =>
       memory === null
-        ? this.slot(localSlots.get(node.firstLeaf) ?? -1).buffer.slices(this.owned)
-        : this.splitLikeOwned(new Float32Array(memory, 0, this.gradient.length));
+        ? this.slot(localSlots.get(node.firstLeaf) ?? -1).buffer.slices(owned.range)
+        : this.splitLike(owned, memory);
     const nodes = parts.map((part) => ({ node: part.node, slices: valuesOf(part) }));
-    const targets = this.splitLikeOwned(this.gradient);
+    const targets = this.splitLike(owned, owned.gradient);
     targets.forEach((into, index) => {
       const values = nodes.map(({ node, slices }): { node: TreeNode; values: Float32Array } => ({
         node,
@@ -209,7 +243,7 @@ export class PolicyEngine {
   }
 
   /** Writes the owned part's new weights beside the current ones; returns the index of the buffer that holds them. */
-  proposeWeights(scale: StepScale): number {
+  proposeWeights(scale: StepScale): WeightsIndex {
     const from = this.current;
     const to = from === 0 ? 1 : 0;
     for (const { weights, gradient, moments, weightDecay } of this.pieces) {
@@ -220,12 +254,24 @@ export class PolicyEngine {
     return to;
   }
 
-  /** The proposed weights become current, and the moments take the gradient in. */
-  commit(): void {
+  /** The proposed weights become current, and the moments of all held parts take the gradient in. */
+  commit(): WeightsIndex {
     if (this.proposed === null) throw new Error('a step was committed that was not computed');
-    foldGradient(this.gradient, this.moments, this.options.stage, this.proposed.clip);
+    for (const part of partsOf(required(this.parts, 'a state to train from'))) {
+      const moments = { mean: new Float32Array(part.mean), variance: new Float32Array(part.variance) };
+      foldGradient(new Float32Array(part.gradient), moments, this.options.stage, this.proposed.clip);
+    }
     this.proposed = null;
     this.current = this.current === 0 ? 1 : 0;
+    return this.current;
+  }
+
+  copyOwned(into: OwnedCopy): void {
+    const { owned } = required(this.parts, 'a state to train from');
+    const weights = this.splitLike(owned, into.weights);
+    this.weights[this.current].slices(owned.range).forEach((values, i) => weights[i]!.set(values));
+    new Float32Array(into.mean).set(new Float32Array(owned.mean));
+    new Float32Array(into.variance).set(new Float32Array(owned.variance));
   }
 
   save(directory: string): void {
@@ -242,31 +288,37 @@ export class PolicyEngine {
     return slot;
   }
 
-  /** Views of an owned-part array, cut where the owned part crosses a segment of the flat space. */
-  private splitLikeOwned(values: Float32Array): Float32Array[] {
+  /** Views of memory over a part, cut where the part crosses a segment of the flat space. */
+  private splitLike({ range }: OptimizerPart, memory: SharedArrayBuffer): Float32Array[] {
+    const values = new Float32Array(memory, 0, range.end - range.start);
     let start = 0;
-    return this.weights[0].slices(this.owned).map(({ length }) => values.subarray(start, (start += length)));
+    return this.weights[0].slices(range).map(({ length }) => values.subarray(start, (start += length)));
   }
 
-  private ownedPieces(weightDecay: number): OwnedPiece[] {
+  private piecesOf({ range, gradient, mean, variance }: OptimizerPart): OwnedPiece[] {
     const pieces: OwnedPiece[] = [];
     for (const { shape, offset, size } of this.layout.tensors) {
-      const start = Math.max(offset, this.owned.start);
-      const end = Math.min(offset + size, this.owned.end);
+      const start = Math.max(offset, range.start);
+      const end = Math.min(offset + size, range.end);
       if (start >= end) continue;
       const [a] = this.weights[0].slices({ start, end });
       const [b] = this.weights[1].slices({ start, end });
-      const part = (values: Float32Array) =>
-        values.subarray(start - this.owned.start, end - this.owned.start);
+      const piece = (memory: SharedArrayBuffer) =>
+        new Float32Array(memory).subarray(start - range.start, end - range.start);
       pieces.push({
         weights: [a!, b!],
-        gradient: part(this.gradient),
-        moments: { mean: part(this.moments.mean), variance: part(this.moments.variance) },
+        gradient: piece(gradient),
+        moments: { mean: piece(mean), variance: piece(variance) },
         // Biases and norms, the vectors among the parameters, are not decayed, as in `transformers`.
-        weightDecay: shape.length >= 2 ? weightDecay : 0,
+        weightDecay: shape.length >= 2 ? this.options.stage.weightDecay : 0,
       });
     }
     return pieces;
+  }
+
+  private load(): LoadedModel {
+    const { stage } = this.options;
+    return loadModel(stage.model, adapterOf(stage), { withCritic: this.objective.needsCritic });
   }
 }
 

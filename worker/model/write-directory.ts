@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 
-import { RunError } from '../../lib/errors.js';
+import { isSystemError, RunError } from '../../lib/errors.js';
 
 /**
  * Lets `write` fill a directory, which then appears complete at `targetDir`, in place of what was there, or not at all.
@@ -44,8 +44,4 @@ function moveInto(target: string, complete: string): void {
     throw error;
   }
   rmSync(replaced, { recursive: true, force: true });
-}
-
-function isSystemError(error: unknown): error is Error {
-  return error instanceof Error && 'syscall' in error;
 }

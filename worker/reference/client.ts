@@ -1,10 +1,9 @@
-import { credentials, status, type Client, type ServiceError } from '@grpc/grpc-js';
+import { credentials, type Client, type ServiceError } from '@grpc/grpc-js';
 import { RunError } from '../../lib/errors.js';
 import { callUnary, connect } from '../../proto/calls.js';
 import { referenceService } from '../../proto/services.js';
 import { completionLength, type Sequence } from '../model/batch.js';
 import type { CompletionLogps } from '../model/completion-logps.js';
-import { PeerLostError } from '../peer-lost-error.js';
 import { ownSequences, mismatchedSequences, type Leaf } from '../trainer/work.js';
 import { readCompletion, type ReferenceAnswer } from './answer.js';
 
@@ -45,9 +44,7 @@ export class ReferenceClient {
     const { completions } = await callUnary(this.client, referenceService.logProbs, request).catch(
       (error: unknown) => {
         // grpc-js rejects with a ServiceError only.
-        const { code, details } = error as ServiceError;
-        const kind = code === status.UNAVAILABLE ? PeerLostError : RunError;
-        throw new kind(`${this.name}: ${details}`);
+        throw new RunError(`${this.name}: ${(error as ServiceError).details}`);
       },
     );
     if (completions.length !== sequences.length) {

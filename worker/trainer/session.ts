@@ -1,80 +1,158 @@
-import { RunError } from '../../lib/errors.js';
+import { join } from 'node:path';
+import { messageOf, RunError } from '../../lib/errors.js';
 import type { v1 } from '../../proto/services.js';
+import type { CheckpointWriter } from '../checkpoint/checkpoint-writer.js';
 import type { Collective } from '../collective/collective.js';
 import type { EngineThread } from '../compute/engine-thread.js';
 import type { OpenPolicy, PolicyEngine } from '../compute/policy-engine.js';
-import type { CoordinatorLink } from './coordinator-link.js';
-import { StageTrainer, type Place } from './stage.js';
+import type { CoordinatorLink, Order } from './coordinator-link.js';
+import { Generation, GenerationOver } from './generation.js';
+import { OpenStage } from './stage.js';
 import type { StepOutcome } from './step.js';
 import type { StepTask } from './work.js';
 
-/** A worker's life in one run: does what the coordinator says. */
-export class Session {
-  private place: Place | null = null;
-  private stage: StageTrainer | null = null;
+/** Who this worker is, to every coordinator that it meets. */
+export type Identity = Required<
+  Pick<v1.Hello.$Properties, 'runId' | 'workerId' | 'sessionId' | 'collectiveEndpoint' | 'fingerprint'>
+>;
 
-  constructor(
-    private readonly link: CoordinatorLink,
-    private readonly policy: EngineThread<OpenPolicy, PolicyEngine>,
-    private readonly collective: Collective,
-    private readonly onStep: (task: StepTask, outcome: StepOutcome) => void,
-  ) {}
+export interface SessionParts {
+  readonly identity: Identity;
+  readonly link: CoordinatorLink;
+  readonly policy: EngineThread<OpenPolicy, PolicyEngine>;
+  readonly collective: Collective;
+  readonly checkpoints: CheckpointWriter;
+  readonly onStep: (task: StepTask, outcome: StepOutcome) => void;
+}
+
+/**
+ * A worker's life in one run: does what the coordinator says, order by order. A generation goes on beside that, and what
+ * the next order must not meet it in the middle of, ends it first.
+ */
+export class Session {
+  private stage: OpenStage | null = null;
+  private generation: Generation | null = null;
+
+  constructor(private readonly parts: SessionParts) {}
 
   /** Follows the coordinator; ends only by an error. */
   async run(): Promise<never> {
+    const { link } = this.parts;
     try {
-      for (;;) {
-        const message = await this.link.control.next();
-        switch (message.kind) {
-          case 'membership':
-            await this.join(message.membership);
-            break;
-          case 'stageStart':
-            await this.train(message.stageStart);
-            break;
-          case 'saveModel':
-            await this.save(message.saveModel);
-            break;
-        }
-      }
+      await link.join(this.hello());
+      for (;;) await this.follow(await link.orders.next());
     } finally {
+      await this.endGeneration('the worker ends');
       this.stage?.close();
     }
   }
 
-  /** Work arrived on the stream. Its stage is open: the coordinator sends none before StageReady. */
-  prepare(work: v1.StepWork): void {
-    if (this.stage === null)
-      throw new RunError(`the coordinator sent work for step ${work.step} before a stage`);
-    this.stage.prepare(work);
+  private async follow(order: Order): Promise<void> {
+    switch (order.kind) {
+      case 'stageStart':
+        return this.openStage(order.stageStart);
+      case 'membership':
+        return this.beginGeneration(order.membership);
+      case 'stepWork':
+        return this.generation?.take(order.stepWork);
+      case 'stepCommit':
+        return this.commit(order.stepCommit);
+      case 'writeCheckpoint':
+        return this.writeCheckpoint(order.writeCheckpoint);
+      case 'saveModel':
+        return this.save(order.saveModel);
+      case 'disconnected':
+        await this.endGeneration('the coordinator is gone');
+        return this.parts.link.join(this.hello());
+    }
   }
 
-  private async join({ generation, rank, members }: v1.Membership): Promise<void> {
-    const endpoints = members.map(({ collectiveEndpoint }) => collectiveEndpoint ?? '');
-    await this.collective.connect({ generation, rank, endpoints });
-    this.place = { generation, rank, worldSize: members.length };
+  private hello(): v1.Hello.$Properties {
+    const committed = this.stage?.state.committed ?? null;
+    if (this.stage === null || committed === null) return this.parts.identity;
+    const { facts, state } = this.stage;
+    const { step, place } = committed;
+    return {
+      ...this.parts.identity,
+      held: { stage: facts.stage, step, proposedStep: state.proposedStep ?? 0, ...place },
+    };
   }
 
-  private async train(start: v1.StageStart): Promise<void> {
-    if (this.place === null)
-      throw new RunError('the coordinator started a stage before it named the members');
+  private async openStage(start: v1.StageStart): Promise<void> {
+    const { link, policy, collective } = this.parts;
     if (start.heartbeatIntervalMs === 0)
       throw new RunError('the coordinator did not say how often it wants a heartbeat');
-    this.link.beatEvery(start.heartbeatIntervalMs);
-    this.stage?.close();
-    const trainer = await StageTrainer.open(start, this.place, this.policy, this.collective);
-    this.stage = trainer;
-    this.link.send({
-      stageReady: {
-        stage: start.stage,
-        trainableParameters: trainer.trainableParameters,
-      },
+    link.beatEvery(start.heartbeatIntervalMs);
+    await this.endGeneration('a stage starts');
+    if (this.stage?.takeAgain(start) !== true) {
+      this.stage?.close();
+      this.stage = await OpenStage.open(start, policy, collective);
+    }
+    const { trainableParameters } = this.stage;
+    link.send({ stageReady: { stage: start.stage, trainableParameters } });
+  }
+
+  private async beginGeneration(membership: v1.Membership): Promise<void> {
+    const { link, onStep } = this.parts;
+    await this.endGeneration(`generation ${membership.generation} follows`);
+    this.generation = new Generation(membership, this.openedStage('members'), {
+      send: (message) => link.send(message),
+      onStep,
     });
-    await trainer.train(this.link, this.onStep);
+    this.generation.ended.catch((error: unknown) =>
+      link.orders.fail(error instanceof Error ? error : new Error(String(error))),
+    );
+  }
+
+  private async endGeneration(reason: string): Promise<void> {
+    const { generation } = this;
+    this.generation = null;
+    await generation?.end(new GenerationOver(reason));
+  }
+
+  private async commit(commit: v1.StepCommit): Promise<void> {
+    const { state } = this.openedStage('a commit');
+    await state.commit(commit);
+    if (commit.checkpoint !== '') await this.beginCheckpoint(commit, commit.checkpoint);
+    this.generation?.committed(commit);
+  }
+
+  private async writeCheckpoint(order: v1.WriteCheckpoint): Promise<void> {
+    await this.endGeneration('a checkpoint is written');
+    await this.beginCheckpoint(order, order.directory);
+  }
+
+  /** Copies this worker's part, and has it written beside what follows. */
+  private async beginCheckpoint(
+    { stage, step }: { readonly stage: number; readonly step: number },
+    directory: string,
+  ): Promise<void> {
+    const { link, checkpoints } = this.parts;
+    const answer = (part: v1.CheckpointPart.$Properties) =>
+      link.send({ checkpointPart: { stage, step, ...part } });
+    const { state } = this.openedStage('a checkpoint');
+    const { committed } = state;
+    if (committed?.step !== step) {
+      answer({ error: `this worker holds step ${committed?.step ?? 'none'}` });
+      return;
+    }
+    const { rank, worldSize } = committed.place;
+    const file = `part-${rank}-of-${worldSize}.safetensors`;
+    const { range, copy } = await state.copyOwned();
+    const { size } = state.layout;
+    checkpoints.write({ file: join(directory, file), range, size, ...copy }).then(
+      (written) => answer({ file, ...range, size, ...written }),
+      (error: unknown) => answer({ error: messageOf(error) }),
+    );
   }
 
   private async save({ stage, directory }: v1.SaveModel): Promise<void> {
-    await this.policy.call('save', directory);
-    this.link.send({ modelSaved: { stage, directory } });
+    await this.parts.policy.call('save', directory);
+    this.parts.link.send({ modelSaved: { stage, directory } });
+  }
+
+  private openedStage(before: string): OpenStage {
+    if (this.stage === null) throw new RunError(`the coordinator sent ${before} before a stage`);
+    return this.stage;
   }
 }

@@ -1,17 +1,20 @@
+import { untilAborted } from '../../lib/abort.js';
 import { RunError } from '../../lib/errors.js';
 import type { StageConfig } from '../../lib/config/types.js';
-import type { Collective } from '../collective/collective.js';
+import type { Collective, Transfer } from '../collective/collective.js';
 import type { EngineThread } from '../compute/engine-thread.js';
-import type { ExampleTerm, OpenPolicy, PolicyEngine } from '../compute/policy-engine.js';
+import type { ExampleTerm, LeafTask, OpenPolicy, PolicyEngine } from '../compute/policy-engine.js';
 import { judgedCompletion, scoredCompletion } from '../compute/scored-completion.js';
 import type { BatchStatistic, BatchStatistics, Objective } from '../losses/objective.js';
 import { clipScale, gradientNorm } from '../optimizer/gradient-norm.js';
 import { learningRateAt } from '../optimizer/schedule.js';
 import { FlatBuffer } from '../parameters/flat-buffer.js';
 import { BLOCK_SIZE, type ParameterLayout } from '../parameters/layout.js';
+import { predecessorOf, successorOf, type HeldParts, type Place } from '../parameters/optimizer-part.js';
 import { accumulationPlan, type TreeNode } from '../reduction/tree.js';
 import type { ReferenceAnswer } from '../reference/answer.js';
 import { mergeInBatchOrder, packValues, type PositionedValues } from './batch-statistic.js';
+import { findNonFinite, type NonFinite } from './non-finite.js';
 import { PhaseClock, type PhaseTimes } from './phase-clock.js';
 import { mismatchedSequences, ownSequences, type StepTask } from './work.js';
 
@@ -19,13 +22,22 @@ import { mismatchedSequences, ownSequences, type StepTask } from './work.js';
 export interface StepContext {
   readonly stage: StageConfig;
   readonly totalSteps: number;
-  readonly rank: number;
   readonly objective: Objective;
   readonly policy: EngineThread<OpenPolicy, PolicyEngine>;
   readonly collective: Collective;
   readonly layout: ParameterLayout;
   /** Both weight buffers; the policy says which one a step proposes. */
   readonly weights: readonly [FlatBuffer, FlatBuffer];
+}
+
+/** What a step starts from, and what can end it early. */
+export interface StepStart {
+  readonly place: Place;
+  readonly parts: HeldParts;
+  /** Steps so far that changed the weights. */
+  readonly updates: number;
+  /** Aborted when the generation is over. */
+  readonly signal: AbortSignal;
 }
 
 /** The reference's answers, per leaf and example. */
@@ -39,43 +51,51 @@ export interface StepOutcome {
   readonly statistics: BatchStatistics;
   readonly gradientNorm: number;
   readonly learningRate: number;
+  /** Null where all numbers are finite. */
+  readonly nonFinite: NonFinite | null;
   readonly times: PhaseTimes;
 }
 
 /** Operations of a step on the collective, in order. */
-const Phase = { statistic: 0, gradients: 1, norm: 2, weights: 3 } as const;
+const Phase = { statistic: 0, gradients: 1, backup: 2, norm: 3, weights: 4 } as const;
 
 /**
- * One optimizer step, up to the commit: afterwards the new weights lie beside the current ones on every worker.
- * DESIGN section 1 numbers its parts.
+ * One optimizer step, up to the commit: afterwards the new weights lie beside the current ones on every worker, unless the
+ * gradient is not finite. DESIGN section 1 numbers its parts.
+ *
+ * @throws CollectiveError where the workers cannot go on together, or the signal's reason; nothing has changed then
  */
 export async function trainStep(
   task: StepTask,
   answers: Promise<LeafAnswers> | null,
   context: StepContext,
+  start: StepStart,
 ): Promise<StepOutcome> {
   const { stage, totalSteps, policy, collective } = context;
   const clock = new PhaseClock();
 
   // 3. Reference: asked when the work arrived, a step ahead.
-  const reference = await clock.time('reference', answers);
+  const reference = await clock.time('reference', answers && untilAborted(answers, start.signal));
   // 4. Batch statistics: what every example's loss depends on.
-  const statistics = await clock.time('statistic', shareStatistics(task, reference, context));
+  const statistics = await clock.time('statistic', shareStatistics(task, reference, context, start));
   // 5. Loss and gradient, leaf by leaf.
-  const { terms, nodes } = await clock.time(
-    'gradient',
-    sumLeafGradients(task, reference, statistics, context),
-  );
+  const leafTasks = leafTasksOf(task, reference, statistics);
+  const { terms, nodes } = await clock.time('gradient', sumLeafGradients(task, leafTasks, context, start));
   // 6. All-reduce: finish the sum on the owned part, clip by the global norm, update, and share the new weights.
-  const squares = await clock.time('allReduce', reduceGradients(task, nodes, context));
-  const norm = finiteNorm(squares, task, terms, context.layout);
+  const { squares, backedUp } = await clock.time('allReduce', reduceGradients(task, nodes, context, start));
+  const norm = gradientNorm(squares);
   const learningRate = learningRateAt(task.step, totalSteps, stage);
-  const scale = { step: task.step, learningRate, clip: clipScale(norm, stage.maxGradNorm) };
-  const proposed = await clock.time('update', policy.call('proposeWeights', scale));
-  const next = context.weights[proposed === 0 ? 0 : 1];
-  await clock.time('allReduce', collective.allGatherParts(tagOf(task, Phase.weights), next));
+  if (Number.isFinite(norm)) {
+    const scale = { step: start.updates + 1, learningRate, clip: clipScale(norm, stage.maxGradNorm) };
+    const proposed = await clock.time('update', policy.call('proposeWeights', scale));
+    const weights = collective.allGatherParts(tagOf(task, Phase.weights), context.weights[proposed]);
+    await clock.time('allReduce', weights);
+  }
+  await clock.time('allReduce', backedUp);
+  const nonFinite = await findNonFinite(norm, task, { leafTasks, terms }, context);
 
-  return { terms, reference, statistics, gradientNorm: norm, learningRate, times: clock.times };
+  const { times } = clock;
+  return { terms, reference, statistics, gradientNorm: norm, learningRate, nonFinite, times };
 }
 
 const tagOf = ({ stage, step }: StepTask, phase: number) => ({ stage, step, phase });
@@ -85,13 +105,14 @@ async function shareStatistics(
   task: StepTask,
   reference: LeafAnswers | null,
   context: StepContext,
+  start: StepStart,
 ): Promise<BatchStatistics> {
   const { batchStatistic } = context.objective;
   if (batchStatistic === null) return {};
   const shared =
     batchStatistic.from === 'mismatched'
-      ? await shareMismatched(task, reference, batchStatistic, context)
-      : await shareOwn(task, batchStatistic, context);
+      ? await shareMismatched(task, reference, batchStatistic, context, start)
+      : await shareOwn(task, batchStatistic, context, start);
   const payload = packValues(shared);
   const payloads = await context.collective.allGather(tagOf(task, Phase.statistic), payload);
   const { mismatchedPairs, examples } = task.counts;
@@ -104,9 +125,11 @@ async function shareOwn(
   { leaves }: StepTask,
   statistic: OwnStatistic,
   { objective, policy }: StepContext,
+  { signal }: StepStart,
 ): Promise<PositionedValues[]> {
   const shared: PositionedValues[] = [];
   for (const leaf of leaves) {
+    signal.throwIfAborted();
     const values = objective.needsCritic ? (await policy.call('values', ownSequences(leaf))).values() : null;
     for (const { position, completions, desirable, score } of leaf) {
       const judged = completions.map((own) =>
@@ -124,9 +147,11 @@ async function shareMismatched(
   reference: LeafAnswers | null,
   statistic: MismatchedStatistic,
   { policy }: StepContext,
+  { signal }: StepStart,
 ): Promise<PositionedValues[]> {
   const shared: PositionedValues[] = [];
   for (const [index, leaf] of task.leaves.entries()) {
+    signal.throwIfAborted();
     const pairs = mismatchedSequences(leaf);
     if (pairs.length === 0) continue;
     const scores = (await policy.call('score', pairs)).values();
@@ -151,36 +176,46 @@ interface LocalSum {
   readonly nodes: readonly { readonly node: TreeNode; readonly slot: number; readonly values: FlatBuffer }[];
 }
 
+/** A leaf as the policy computes it, wherever its gradient goes. */
+export type LeafInputs = Omit<LeafTask, 'slot' | 'accumulate'>;
+
+function leafTasksOf(
+  { leaves, counts }: StepTask,
+  reference: LeafAnswers | null,
+  statistics: BatchStatistics,
+): readonly LeafInputs[] {
+  return leaves.map((leaf, index) => ({
+    examples: leaf.map(({ completions, desirable, score }, i) => ({
+      completions,
+      desirable,
+      score,
+      reference: reference?.[index]?.[i] ?? null,
+    })),
+    statistics,
+    counts,
+  }));
+}
+
 /** Gradients of this worker's leaves, summed as the fixed tree over all leaves says. */
 async function sumLeafGradients(
   task: StepTask,
-  reference: LeafAnswers | null,
-  statistics: BatchStatistics,
-  { rank, policy, layout }: StepContext,
+  leafTasks: readonly LeafInputs[],
+  { policy, layout }: StepContext,
+  { place, signal }: StepStart,
 ): Promise<LocalSum> {
-  const run = task.runs[rank]!;
+  const run = task.runs[place.rank]!;
   const plan = accumulationPlan(run, task.leafCount);
   const slots = await policy.call('reserveSlots', plan.slotCount);
   const terms: (readonly ExampleTerm[])[] = [];
   for (const step of plan.steps) {
+    signal.throwIfAborted();
     if (step.kind === 'merge') {
       await policy.call('mergeSlots', step.from, step.into);
       continue;
     }
     const index = step.leaf - run.first;
-    const leaf = task.leaves[index]!;
-    terms[index] = await policy.call('leafGradient', {
-      examples: leaf.map(({ completions, desirable, score }, i) => ({
-        completions,
-        desirable,
-        score,
-        reference: reference?.[index]?.[i] ?? null,
-      })),
-      statistics,
-      counts: task.counts,
-      slot: step.slot,
-      accumulate: step.accumulate,
-    });
+    const { slot, accumulate } = step;
+    terms[index] = await policy.call('leafGradient', { ...leafTasks[index]!, slot, accumulate });
   }
   const nodes = plan.nodes.map(({ node, slot }) => ({
     node,
@@ -190,13 +225,21 @@ async function sumLeafGradients(
   return { terms, nodes };
 }
 
-/** The whole batch's gradient on the owned part; returns all blocks' sums of squares, in block order, in float64. */
+interface ReducedGradients {
+  /** All blocks' sums of squares, in block order, in float64. */
+  readonly squares: Float64Array;
+  /** Settles when the second owners have their parts. */
+  readonly backedUp: Promise<void>;
+}
+
+/** The whole batch's gradient, on its part's owner and second owner. */
 async function reduceGradients(
   task: StepTask,
   nodes: LocalSum['nodes'],
   { policy, collective, layout }: StepContext,
-): Promise<Float64Array> {
-  const parts = await collective.reduceScatter(
+  { place, parts }: StepStart,
+): Promise<ReducedGradients> {
+  const nodeParts = await collective.reduceScatter(
     tagOf(task, Phase.gradients),
     layout,
     nodes,
@@ -204,32 +247,24 @@ async function reduceGradients(
     task.leafCount,
   );
   const localSlots = new Map(nodes.map(({ node, slot }) => [node.firstLeaf, slot]));
-  const ownSums = await policy.call('finishGradient', parts, localSlots, task.leafCount);
+  const ownSums = await policy.call('finishGradient', nodeParts, localSlots, task.leafCount);
+  const backedUp = collective.transfer(tagOf(task, Phase.backup), backUpGradient(place, parts));
+  // Its failure is the collective's, which the operations before the one that awaits it will meet too.
+  backedUp.catch(() => undefined);
   const payloads = await collective.allGather(tagOf(task, Phase.norm), new Uint8Array(ownSums.buffer));
   const bytes = Buffer.concat(payloads);
   if (bytes.byteLength !== (layout.size / BLOCK_SIZE) * Float64Array.BYTES_PER_ELEMENT) {
     throw new RunError(`step ${task.step}: the workers sent ${bytes.byteLength} bytes of block sums`);
   }
-  return new Float64Array(Uint8Array.from(bytes).buffer);
+  return { squares: new Float64Array(Uint8Array.from(bytes).buffer), backedUp };
 }
 
-/** The gradient's norm. @throws RunError naming the tensor, and the rows where they show, if it is not finite */
-function finiteNorm(
-  squares: Float64Array,
-  { step, leaves }: StepTask,
-  terms: LocalSum['terms'],
-  { tensors }: ParameterLayout,
-): number {
-  const norm = gradientNorm(squares);
-  if (Number.isFinite(norm)) return norm;
-  const offset = squares.findIndex((sum) => !Number.isFinite(sum)) * BLOCK_SIZE;
-  const tensor = tensors.find((place) => place.offset + place.size > offset);
-  const rows = leaves.flatMap((leaf, i) =>
-    leaf.filter((_, j) => !Number.isFinite(terms[i]?.[j]?.loss)).map(({ row }) => row),
-  );
-  const where = rows.length === 0 ? '' : `; the loss of data rows ${rows.join(', ')} is not finite`;
-  throw new RunError(
-    `step ${step}: the gradient of ${tensor?.name ?? 'a parameter'} is not finite${where}. ` +
-      'No weight was changed; a lower learning_rate or max_grad_norm may help',
-  );
+/** Each owner's reduced gradient to the second owner of its part, which moves the same moments by it. */
+function backUpGradient(place: Place, { owned, backup }: HeldParts): Transfer {
+  return {
+    facts: 'the reduced gradient, to the second owner',
+    outgoing: (to) => (to === successorOf(place) ? [new Float32Array(owned.gradient)] : []),
+    incoming: (from) =>
+      backup !== null && from === predecessorOf(place) ? [new Float32Array(backup.gradient)] : [],
+  };
 }

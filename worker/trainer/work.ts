@@ -1,6 +1,7 @@
 import { RunError } from '../../lib/errors.js';
 import type { v1 } from '../../proto/services.js';
 import type { MethodNeeds } from '../../lib/methods/needs.js';
+import type { Place } from '../parameters/optimizer-part.js';
 import { completionLength, type Sequence } from '../model/batch.js';
 import { readCompletion, type ReferenceAnswer } from '../reference/answer.js';
 import { runsOf, type LeafRun } from '../reduction/tree.js';
@@ -39,15 +40,17 @@ export interface StepTask {
   };
 }
 
-/** Who asks: what a StepWork must fit. */
-export interface Expected {
+/** What the examples of a stage must fit. */
+export interface StageFacts {
   readonly stage: number;
-  readonly generation: number;
-  readonly rank: number;
-  readonly worldSize: number;
   readonly vocabSize: number;
   /** What the stage's method takes. */
   readonly needs: MethodNeeds;
+}
+
+/** Who asks: what a StepWork must fit. */
+export interface Expected extends StageFacts, Place {
+  readonly generation: number;
 }
 
 /** Reads a StepWork from the wire. @throws RunError where it does not fit this worker or contradicts itself */

@@ -2,7 +2,7 @@ import { createWriteStream } from 'node:fs';
 import { rename, rm } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { ConfigError, messageOf, UserError } from '../../../lib/errors.js';
+import { ConfigError, isSystemError, UserError } from '../../../lib/errors.js';
 
 /**
  * Writes lines as they come into a file that is complete or absent.
@@ -21,7 +21,7 @@ export async function writeLines(
     await rm(temporary, { force: true });
     signal.throwIfAborted();
     if (error instanceof UserError || !isSystemError(error)) throw error;
-    throw new ConfigError(`cannot write ${file}: ${messageOf(error)}`);
+    throw new ConfigError(`cannot write ${file}: ${error.message}`);
   }
 }
 
@@ -37,8 +37,4 @@ async function* inBlocks(lines: AsyncIterable<string>): AsyncGenerator<string, v
     block = '';
   }
   if (block !== '') yield block;
-}
-
-function isSystemError(error: unknown): boolean {
-  return error instanceof Error && 'syscall' in error;
 }

@@ -8,6 +8,7 @@ interface Options {
   readonly workers?: string;
   readonly set: readonly string[];
   readonly skipBadRows?: boolean;
+  readonly resume?: boolean;
 }
 
 export function trainCommand(terminal: Terminal): Command {
@@ -18,10 +19,17 @@ export function trainCommand(terminal: Terminal): Command {
     .option('--workers <n>', 'worker processes; the result does not depend on it (same as --set workers=N)')
     .option('--set <key=value>', 'set a key of the run file; may be given again', collect, [])
     .option('--skip-bad-rows', 'count rows that cannot be read, and go on without them')
+    .option('--resume', 'go on with the run that --out holds, after its last committed step')
     .addHelpText('after', help)
-    .action(async (runFile: string, { out, workers, set, skipBadRows }: Options) => {
+    .action(async (runFile: string, { out, workers, set, skipBadRows, resume }: Options) => {
       const overrides = workers === undefined ? set : [...set, `workers=${workers}`];
-      const options = { runFile, overrides, outputDir: out, skipBadRows: skipBadRows === true };
+      const options = {
+        runFile,
+        overrides,
+        outputDir: out,
+        skipBadRows: skipBadRows === true,
+        resume: resume === true,
+      };
       const { after } = await train(options, terminal);
       terminal.out.line(`trained model: ${after}`);
     });
@@ -34,4 +42,5 @@ function collect(value: string, before: readonly string[]): readonly string[] {
 const help = `
 Examples:
   prospect train kto.yaml --out runs/first
-  prospect train kto.yaml --out runs/second --workers 2 --set learning_rate=1e-6 --set epochs=2`;
+  prospect train kto.yaml --out runs/second --workers 2 --set learning_rate=1e-6 --set epochs=2
+  prospect train kto.yaml --out runs/first --workers 4 --resume`;

@@ -5,46 +5,72 @@ import { Interrupted } from '../exit.js';
 import type { ProgressDisplay } from '../progress/display.js';
 import { beginStage, commitStep, type StageProgress } from '../progress/state.js';
 import { parseStepMetrics } from '../progress/step-metrics.js';
+import { describeCheckpoint, describeMembership } from './describe-event.js';
 import { watchRun } from './run-client.js';
 
-/**
- * Shows a run's progress until it ends.
- * @throws ConfigError or RunError where it failed, Interrupted where it was cancelled.
- */
-export async function followRun(client: Client, runId: string, display: ProgressDisplay): Promise<void> {
-  let progress: StageProgress | null = null;
-  try {
-    for await (const event of watchRun(client, runId)) {
-      if (event.run && hasEnded(event.run)) {
-        requireSuccess(event.run);
-        return;
-      }
-      progress = showEvent(event, progress, display);
-    }
-  } finally {
-    display.end();
-  }
-  throw new RunError('the coordinator ended the stream of events before the run had ended');
-}
+/** Follows one run, also over several coordinators that come one after the other: each event is shown once. */
+export class RunFollower {
+  private progress: StageProgress | null = null;
+  private sequence = 0;
+  /** Steps that were seen committed. */
+  private steps = 0;
 
-/** Returns the progress after the event. */
-function showEvent(
-  { timeMs, stageStarted, stepCommitted, notice }: v1.WatchRunResponse,
-  progress: StageProgress | null,
-  display: ProgressDisplay,
-): StageProgress | null {
-  if (notice?.warning === true) display.warning(notice.text ?? '');
-  else if (notice) display.line(notice.text ?? '');
-  if (stageStarted) {
-    const begun = beginStage(readStage(stageStarted), timeMs);
-    display.update(begun, timeMs);
-    return begun;
+  /** @param sinceMs events from before are not shown: they are of an earlier attempt. By default all are. */
+  constructor(
+    private readonly display: ProgressDisplay,
+    private readonly sinceMs = 0,
+  ) {}
+
+  get committedSteps(): number {
+    return this.steps;
   }
-  if (!stepCommitted) return progress;
-  if (progress === null) throw new RunError('the coordinator sent a step before its stage');
-  const committed = commitStep(progress, parseStepMetrics(stepCommitted.metricsJson ?? ''), timeMs);
-  display.update(committed, timeMs);
-  return committed;
+
+  /**
+   * Shows the run's progress until it ends.
+   * @throws ConfigError or RunError where it failed, Interrupted where it was cancelled.
+   */
+  async follow(client: Client, runId: string): Promise<void> {
+    try {
+      for await (const event of watchRun(client, runId, this.sequence)) {
+        this.sequence = event.sequence;
+        if (event.timeMs < this.sinceMs) continue;
+        if (event.run && hasEnded(event.run)) {
+          requireSuccess(event.run);
+          return;
+        }
+        this.show(event);
+      }
+    } finally {
+      this.display.end();
+    }
+    throw new RunError('the coordinator ended the stream of events before the run had ended');
+  }
+
+  private show(event: v1.WatchRunResponse): void {
+    const { timeMs, run, stageStarted, stepCommitted, notice, membershipChanged, checkpointWritten } = event;
+    const { display } = this;
+    if (run?.state === v1.RunState.RUN_STATE_RECOVERING) display.warning('too few workers: waiting for more');
+    if (notice?.warning === true) display.warning(notice.text ?? '');
+    else if (notice) display.line(notice.text ?? '');
+    if (membershipChanged) {
+      const { text, warning } = describeMembership(membershipChanged);
+      if (warning) display.warning(text);
+      else if (text !== '') display.line(text);
+    }
+    if (checkpointWritten) display.line(describeCheckpoint(checkpointWritten));
+    if (stageStarted) this.update(beginStage(readStage(stageStarted), timeMs), timeMs);
+    if (stepCommitted) {
+      if (this.progress === null) throw new RunError('the coordinator sent a step before its stage');
+      this.steps += 1;
+      const metrics = parseStepMetrics(stepCommitted.metricsJson ?? '');
+      this.update(commitStep(this.progress, metrics, timeMs), timeMs);
+    }
+  }
+
+  private update(progress: StageProgress, timeMs: number): void {
+    this.progress = progress;
+    this.display.update(progress, timeMs);
+  }
 }
 
 function readStage(stage: v1.StageStarted.$Properties): Parameters<typeof beginStage>[0] {
@@ -53,6 +79,7 @@ function readStage(stage: v1.StageStarted.$Properties): Parameters<typeof beginS
     stageCount: stage.stageCount ?? 0,
     method: stage.method ?? '',
     totalSteps: stage.totalSteps ?? 0,
+    committedSteps: stage.committedSteps ?? 0,
   };
 }
 

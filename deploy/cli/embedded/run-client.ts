@@ -16,13 +16,33 @@ export async function submitRun(client: Client, request: v1.SubmitRunRequest.$Pr
   return run.id;
 }
 
-export async function cancelRun(client: Client, runId: string): Promise<void> {
-  await callUnary(client, runService.cancelRun, { runId }).catch(throwAsUserError);
+/** `save`: write a checkpoint of the last committed step first. */
+export async function cancelRun(client: Client, runId: string, { save = false } = {}): Promise<void> {
+  await callUnary(client, runService.cancelRun, { runId, save }).catch(throwAsUserError);
 }
 
-/** All events of a run, from its first on, until it ends. */
-export async function* watchRun(client: Client, runId: string): AsyncGenerator<v1.WatchRunResponse> {
-  const stream = openServerStream(client, runService.watchRun, { runId, afterSequence: 0 });
+/** Queues a run that was cancelled or has failed again. */
+export async function resumeRun(client: Client, runId: string): Promise<void> {
+  await callUnary(client, runService.resumeRun, { runId }).catch(throwAsUserError);
+}
+
+/** Changes how many workers a run should have. */
+export async function resizeRun(client: Client, runId: string, workers: number): Promise<void> {
+  await callUnary(client, runService.resizeRun, { runId, workers }).catch(throwAsUserError);
+}
+
+export async function listRuns(client: Client): Promise<readonly v1.Run.$Properties[]> {
+  const { runs } = await callUnary(client, runService.listRuns, {}).catch(throwAsUserError);
+  return runs;
+}
+
+/** The events of a run after one of them, or from its first on, until it ends. */
+export async function* watchRun(
+  client: Client,
+  runId: string,
+  afterSequence: number,
+): AsyncGenerator<v1.WatchRunResponse> {
+  const stream = openServerStream(client, runService.watchRun, { runId, afterSequence });
   try {
     yield* stream as AsyncIterable<v1.WatchRunResponse>;
   } catch (error) {

@@ -1,4 +1,4 @@
-import { credentials } from '@grpc/grpc-js';
+import { credentials, type Client } from '@grpc/grpc-js';
 import { existsSync, statSync } from 'node:fs';
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -8,12 +8,13 @@ import { ConfigError, messageOf, RunError } from '../../../lib/errors.js';
 import { describeExit, spawnChild, type Child, type ProcessExit } from '../../../lib/process/child.js';
 import { logFileOf } from '../../../coordinator/runs/output-directory.js';
 import { connect } from '../../../proto/calls.js';
+import { v1 } from '../../../proto/services.js';
 import { Interrupted } from '../exit.js';
 import { withInterrupts } from '../interrupts.js';
 import type { Output } from '../output/terminal.js';
 import { createProgressDisplay, type ProgressDisplay } from '../progress/display.js';
-import { followRun } from './follow-run.js';
-import { cancelRun, CoordinatorLost, submitRun } from './run-client.js';
+import { RunFollower } from './follow-run.js';
+import { cancelRun, CoordinatorLost, listRuns, resizeRun, resumeRun, submitRun } from './run-client.js';
 
 export interface EmbeddedRun {
   /** The resolved run file. */
@@ -21,6 +22,8 @@ export interface EmbeddedRun {
   /** Absolute. */
   readonly outputDir: string;
   readonly skipBadRows: boolean;
+  /** Go on with the run that the output directory holds, with this many workers, instead of starting it. */
+  readonly resume: { readonly workers: number } | null;
 }
 
 /** Longest time that the coordinator has to stop its workers and close its journal before it is killed. */
@@ -29,59 +32,143 @@ const stopGraceMs = 30_000;
 /** From a connection that broke off until the process at its other end is counted as one that lives. */
 const lastWordsMs = 2_000;
 
+/** How often in a row the coordinator may die without a step having been committed in between. */
+const maxCoordinatorDeaths = 3;
+
 /**
- * Trains on this machine: starts a coordinator, which starts the workers, gives it the run and follows it to its end.
- * No process is left behind, however it ends. A first signal cancels the run in order; a second one kills, and so does
- * waiting in vain. Bad input leaves nothing in the output directory, so that it can be used again.
+ * Trains on this machine: starts a coordinator, which starts the workers, gives it the run and follows it to its end. A
+ * coordinator that dies is started again, and the run goes on from its last committed step. No process is left behind,
+ * however it ends. A first signal cancels the run in order, with a checkpoint; a second one kills, and so does waiting in
+ * vain. Bad input leaves nothing in the output directory, so that it can be used again.
  * @throws ConfigError, RunError; Interrupted where the user stopped it.
  */
 export async function runEmbedded(run: EmbeddedRun, output: Output): Promise<void> {
-  requireNoRun(run.outputDir);
+  if (run.resume === null) requireNoRun(run.outputDir);
   const made = await makeDirectory(run.outputDir);
   const display = createProgressDisplay(output);
-  const interruption = new AbortController();
-  const coordinator = spawnCoordinator(run.outputDir);
-  const kill = () => void coordinator.stop({ graceMs: 0 });
-  let lastResort: NodeJS.Timeout | undefined;
+  const attempt = new Attempt(run, display);
   try {
     await withInterrupts(
       {
         onFirst: () => {
-          display.line('stopping: the run is being cancelled (once more to kill it)');
-          interruption.abort(new Interrupted('interrupted: all processes of the run have ended'));
-          lastResort = setTimeout(kill, stopGraceMs);
+          display.line('stopping: the run is being cancelled, and saved (once more to kill it)');
+          attempt.interrupt();
         },
-        onSecond: kill,
+        onSecond: () => attempt.kill(),
       },
-      () => untilEnded(coordinator, run, display, interruption.signal),
+      () => attempt.toItsEnd(),
     );
-    interruption.signal.throwIfAborted();
   } catch (error) {
-    if (error instanceof ConfigError && !hasSteps(run.outputDir)) await made.undo();
-    // Whatever failed while everything was being stopped, failed because of that.
-    throw interruption.signal.aborted ? interruption.signal.reason : error;
-  } finally {
-    clearTimeout(lastResort);
+    if (error instanceof ConfigError && run.resume === null && !hasSteps(run.outputDir)) await made.undo();
+    throw error;
   }
 }
 
-/** Follows the run to its end, and the coordinator to its own. */
-async function untilEnded(
-  coordinator: Child,
-  run: EmbeddedRun,
-  display: ProgressDisplay,
-  interrupted: AbortSignal,
-): Promise<void> {
-  try {
-    await submitAndFollow(coordinator, run, display, interrupted);
-  } catch (error) {
-    // Where it ended by itself, that is the news, and not the call that broke off.
-    const exit = error instanceof CoordinatorLost ? await exitWithin(lastWordsMs, coordinator) : null;
-    if (exit === null) throw error;
-    throw new RunError(`the coordinator ${describeExit(exit)}; see ${coordinatorLog(run.outputDir)}`);
-  } finally {
-    await coordinator.stop({ graceMs: stopGraceMs });
+/** One run followed to its end, over as many coordinators as it takes. */
+class Attempt {
+  private readonly interruption = new AbortController();
+  private readonly follower: RunFollower;
+  private coordinator: Child | null = null;
+  private lastResort: NodeJS.Timeout | undefined;
+
+  constructor(
+    private readonly run: EmbeddedRun,
+    private readonly display: ProgressDisplay,
+  ) {
+    this.follower = new RunFollower(display, run.resume === null ? 0 : Date.now());
   }
+
+  /** Cancels the run in order; kills where that takes too long. */
+  interrupt(): void {
+    const { outputDir } = this.run;
+    const steps = hasSteps(outputDir) ? '; go on with the same command and --resume' : '';
+    this.interruption.abort(new Interrupted(`interrupted: all processes of the run have ended${steps}`));
+    this.lastResort = setTimeout(() => this.kill(), stopGraceMs);
+  }
+
+  kill(): void {
+    void this.coordinator?.stop({ graceMs: 0 });
+  }
+
+  async toItsEnd(): Promise<void> {
+    const { signal } = this.interruption;
+    try {
+      let deaths = 0;
+      for (;;) {
+        const stepsBefore = this.follower.committedSteps;
+        const death = await this.withCoordinator();
+        if (death === null) break;
+        deaths = this.follower.committedSteps > stepsBefore ? 1 : deaths + 1;
+        if (signal.aborted || deaths > maxCoordinatorDeaths || !holdsRun(this.run.outputDir)) throw death;
+        this.display.warning(
+          `${death.message}; starting it again, the run goes on after its last committed step`,
+        );
+      }
+      signal.throwIfAborted();
+    } catch (error) {
+      // Whatever failed while everything was being stopped, failed because of that.
+      throw signal.aborted ? signal.reason : error;
+    } finally {
+      clearTimeout(this.lastResort);
+    }
+  }
+
+  /** Follows the run to its end, and the coordinator to its own. Returns how the coordinator died, if it did. */
+  private async withCoordinator(): Promise<RunError | null> {
+    const coordinator = spawnCoordinator(this.run.outputDir);
+    this.coordinator = coordinator;
+    try {
+      await this.follow(coordinator);
+      return null;
+    } catch (error) {
+      // Where it ended by itself, that is the news, and not the call that broke off.
+      const exit = error instanceof CoordinatorLost ? await exitWithin(lastWordsMs, coordinator) : null;
+      if (exit === null) throw error;
+      const where = coordinatorLog(this.run.outputDir);
+      return new RunError(`the coordinator ${describeExit(exit)}; see ${where}`);
+    } finally {
+      await coordinator.stop({ graceMs: stopGraceMs });
+    }
+  }
+
+  private async follow(coordinator: Child): Promise<void> {
+    const { signal } = this.interruption;
+    const { address, metricsAddress } = await coordinator.ready;
+    signal.throwIfAborted();
+    if (address === undefined) throw new Error('the coordinator announced no address');
+    if (metricsAddress !== undefined) this.display.line(`metrics at http://${metricsAddress}/metrics`);
+    const client = connect(address, credentials.createInsecure());
+    try {
+      const runId = await enterRun(client, this.run);
+      const cancel = () => {
+        // Where it cannot be cancelled any more, following it tells why.
+        cancelRun(client, runId, { save: true }).catch(() => undefined);
+      };
+      if (signal.aborted) cancel();
+      else signal.addEventListener('abort', cancel, { once: true });
+      await this.follower.follow(client, runId);
+    } finally {
+      client.close();
+    }
+  }
+}
+
+/** The run's id with this coordinator: of the one that it has already, from before, or else of a new one. */
+async function enterRun(client: Client, run: EmbeddedRun): Promise<string> {
+  const known = (await listRuns(client)).find(({ outputDir }) => outputDir === run.outputDir);
+  if (!known?.id) {
+    if (run.resume !== null) throw new ConfigError(`${run.outputDir} holds no run to go on with`);
+    const { runYaml, outputDir, skipBadRows } = run;
+    return submitRun(client, { runYaml, outputDir, skipBadRows });
+  }
+  if (run.resume === null) return known.id;
+  const { id, state, workers } = known;
+  if (state === v1.RunState.RUN_STATE_COMPLETED)
+    throw new ConfigError(`${run.outputDir} holds a run that is complete: there is nothing to go on with`);
+  const hasStopped = state === v1.RunState.RUN_STATE_CANCELLED || state === v1.RunState.RUN_STATE_FAILED;
+  if (hasStopped) await resumeRun(client, id);
+  if (workers !== run.resume.workers) await resizeRun(client, id, run.resume.workers);
+  return id;
 }
 
 /** How the process ended; null where it goes on for longer than this. */
@@ -115,31 +202,6 @@ function entry(path: string): string {
   return fileURLToPath(new URL(`../../../${path}`, import.meta.url));
 }
 
-async function submitAndFollow(
-  coordinator: Child,
-  run: EmbeddedRun,
-  display: ProgressDisplay,
-  interrupted: AbortSignal,
-): Promise<void> {
-  const { address, metricsAddress } = await coordinator.ready;
-  interrupted.throwIfAborted();
-  if (address === undefined) throw new Error('the coordinator announced no address');
-  if (metricsAddress !== undefined) display.line(`metrics at http://${metricsAddress}/metrics`);
-  const client = connect(address, credentials.createInsecure());
-  try {
-    const runId = await submitRun(client, run);
-    const cancel = () => {
-      // Where it cannot be cancelled any more, following it tells why.
-      cancelRun(client, runId).catch(() => undefined);
-    };
-    if (interrupted.aborted) cancel();
-    else interrupted.addEventListener('abort', cancel, { once: true });
-    await followRun(client, runId, display);
-  } finally {
-    client.close();
-  }
-}
-
 /**
  * Makes sure that the directory is there; `undo` removes what has come since, and the directory itself where it is new.
  * @throws ConfigError where it cannot be made.
@@ -161,9 +223,15 @@ async function makeDirectory(directory: string): Promise<{ undo(): Promise<void>
 
 /** The coordinator claims a directory for good; asking first saves starting one in vain. @throws ConfigError */
 export function requireNoRun(directory: string): void {
-  if (existsSync(join(directory, 'run.yaml'))) {
-    throw new ConfigError(`${directory} already holds a run: choose another --out, or remove it`);
+  if (holdsRun(directory)) {
+    throw new ConfigError(
+      `${directory} already holds a run: choose another --out, remove it, or go on with it by --resume`,
+    );
   }
+}
+
+function holdsRun(directory: string): boolean {
+  return existsSync(join(directory, 'run.yaml'));
 }
 
 /** True where training got as far as one step, which nobody wants removed. */

@@ -18,3 +18,11 @@ export function formatRate(perSecond: number): string {
 export function formatPercent(share: number): string {
   return `${(share * 100).toFixed(1)} %`;
 }
+
+/** `987 B`, `12.3 MB`, `4.56 GB`: three significant digits. */
+export function formatBytes(bytes: number): string {
+  if (bytes < 999.5) return `${bytes.toFixed(0)} B`;
+  const units = ['kB', 'MB', 'GB', 'TB'];
+  const power = Math.min(units.length, Math.floor(Math.log10(bytes * (1 + 5e-4)) / 3));
+  return `${(bytes / 1000 ** power).toPrecision(3)} ${units[power - 1]!}`;
+}

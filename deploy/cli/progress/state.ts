@@ -23,10 +23,17 @@ interface Mark {
 const speedWindow = 20;
 
 export function beginStage(
-  stage: Pick<StageProgress, 'stage' | 'stageCount' | 'method' | 'totalSteps'>,
+  {
+    committedSteps,
+    ...stage
+  }: Pick<StageProgress, 'stage' | 'stageCount' | 'method' | 'totalSteps'> & {
+    readonly committedSteps: number;
+  },
   timeMs: number,
 ): StageProgress {
-  return { ...stage, last: null, recent: [{ timeMs, step: 0, tokens: 0 }] };
+  // Where a stage goes on, the tokens before are not known: speed is measured from its next step on.
+  const recent = committedSteps === 0 ? [{ timeMs, step: 0, tokens: 0 }] : [];
+  return { ...stage, last: null, recent };
 }
 
 export function commitStep(progress: StageProgress, metrics: StepMetrics, timeMs: number): StageProgress {

@@ -21,6 +21,13 @@ export class ScriptedLauncher implements Launcher {
     this.#scripts = scripts;
   }
 
+  /** The process of this worker id that was launched last. */
+  latest(workerId: string): ScriptedWorker {
+    const worker = this.workers.findLast((each) => each.workerId === workerId);
+    if (worker === undefined) throw new Error(`${workerId} was never launched`);
+    return worker;
+  }
+
   launchWorker({ runId, workerId }: WorkerSpec): LaunchedProcess {
     const worker = new ScriptedWorker(this.#coordinatorAddress, runId, workerId, this.#scripts[workerId]);
     this.workers.push(worker);

@@ -1,3 +1,7 @@
+import assert from 'node:assert/strict';
+import { createHash, randomUUID } from 'node:crypto';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { credentials, type Client, type ClientDuplexStream } from '@grpc/grpc-js';
 import type { ProcessExit } from '../../../lib/process/child.js';
 import { connect, openDuplex } from '../../../proto/calls.js';
@@ -15,36 +19,73 @@ export interface Script {
     report: v1.StepReport.$Properties,
     worker: ScriptedWorker,
   ) => FromWorker | undefined;
-  readonly onStageStart?: (start: v1.StageStart.$Properties) => FromWorker;
-  readonly onSave?: (save: v1.SaveModel.$Properties) => Promise<void> | void;
+  readonly onStageStart?: (
+    start: v1.StageStart.$Properties,
+    worker: ScriptedWorker,
+  ) => FromWorker | undefined;
+  readonly onMembership?: (
+    membership: v1.Membership.$Properties,
+    worker: ScriptedWorker,
+  ) => FromWorker | undefined;
+  readonly onCheckpointPart?: (part: v1.CheckpointPart.$Properties) => FromWorker | undefined;
+  readonly onSave?: (save: v1.SaveModel.$Properties, worker: ScriptedWorker) => Promise<void> | void;
+}
+
+/** The flat parameter space that the double writes into checkpoints. */
+const SIZE = 97;
+
+/** The partition that the worker is the owner of, once it has had work in it. */
+interface Partition {
+  readonly rank: number;
+  readonly worldSize: number;
 }
 
 /**
  * A worker that speaks the real protocol over gRPC and makes up its numbers, each from the example's row alone. It keeps
- * what it was told.
+ * what it was told, and does not stand anything that the contract does not allow: it dies then, with the reason in
+ * `complaint`.
  */
 export class ScriptedWorker {
+  readonly workerId: string;
   readonly received: ToWorker[] = [];
   /** Resolves when the worker has left, in order or not. */
   readonly exited: Promise<ProcessExit>;
-  #needsReference = false;
-  readonly #client: Client;
-  readonly #stream: ClientDuplexStream<FromWorker, ToWorker>;
+  /** What the coordinator did wrong. */
+  complaint: unknown = null;
+  readonly #address: string;
+  readonly #runId: string;
+  readonly #sessionId = randomUUID();
   readonly #script: Script;
-  readonly #work: v1.StepWork.$Properties[] = [];
-  #committed = 0;
+  #client!: Client;
+  #stream!: ClientDuplexStream<FromWorker, ToWorker>;
+  #stage: v1.StageStart.$Properties | null = null;
+  #generation: (Partition & { readonly number: number }) | null = null;
+  /** The state that it has, and what of the optimizer. */
+  #step = 0;
+  #held: Partition | null = null;
+  #proposed = 0;
+  /** The step that the generation starts after; held from the first work on. */
+  #arranged = 0;
+  #work: v1.StepWork.$Properties[] = [];
   #leave!: (exit: ProcessExit) => void;
   #left = false;
 
   constructor(coordinatorAddress: string, runId: string, workerId: string, script: Script = {}) {
+    this.workerId = workerId;
+    this.#address = coordinatorAddress;
+    this.#runId = runId;
     this.#script = script;
     this.exited = new Promise((resolve) => (this.#leave = resolve));
-    this.#client = connect(coordinatorAddress, credentials.createInsecure());
-    this.#stream = openDuplex(this.#client, clusterService.join);
-    this.#stream.on('data', (message: ToWorker) => this.#handle(message));
-    this.#stream.on('error', () => this.leave({ code: 1, signal: null }));
-    const fingerprint = { tensorflowVersion: '2.21.0', device: 'test', threads: script.threads ?? 1 };
-    this.send({ hello: { runId, workerId, collectiveEndpoint: `tcp://${workerId}:1`, fingerprint } });
+    this.#join();
+  }
+
+  /** Loses its stream, and joins again with what it holds. */
+  reconnect(): void {
+    this.#stream.cancel();
+    this.#client.close();
+    this.#generation = null;
+    this.#work = [];
+    this.#join();
   }
 
   send(message: FromWorker): void {
@@ -60,36 +101,187 @@ export class ScriptedWorker {
     this.#leave(exit);
   }
 
+  #join(): void {
+    this.#client = connect(this.#address, credentials.createInsecure());
+    const stream = openDuplex(this.#client, clusterService.join);
+    this.#stream = stream;
+    stream.on('data', (message: ToWorker) => {
+      if (stream === this.#stream) this.#handle(message);
+    });
+    const lost = () => {
+      if (stream === this.#stream) this.leave({ code: 1, signal: null });
+    };
+    stream.on('error', lost);
+    const held =
+      this.#held === null ? null : { ...this.#held, ...this.#position(), proposedStep: this.#proposed };
+    const fingerprint = { tensorflowVersion: '2.21.0', device: 'test', threads: this.#script.threads ?? 1 };
+    this.send({
+      hello: {
+        runId: this.#runId,
+        workerId: this.workerId,
+        sessionId: this.#sessionId,
+        collectiveEndpoint: `tcp://${this.workerId}:1`,
+        fingerprint,
+        held,
+      },
+    });
+  }
+
+  #position() {
+    return { stage: this.#stage?.stage ?? 0, step: this.#step };
+  }
+
   #handle(message: ToWorker): void {
     this.received.push(message);
-    const { stageStart, stepWork, stepCommit, saveModel, stop } = message;
-    if (stageStart) this.#startStage(stageStart);
-    if (stepWork) this.#work.push(stepWork);
-    if (stepCommit) this.#committed = stepCommit.step ?? 0;
-    if (stepWork || stepCommit) this.#workOn();
-    if (saveModel) void this.#save(saveModel);
-    if (stop) this.leave({ code: 0, signal: null });
+    const { stageStart, membership, stepWork, stepCommit, saveModel, writeCheckpoint, stop } = message;
+    try {
+      if (stageStart) this.#startStage(stageStart);
+      if (membership) this.#enter(v1.Membership.create(membership));
+      if (stepWork) this.#takeWork(v1.StepWork.create(stepWork));
+      if (stepCommit) this.#commit(v1.StepCommit.create(stepCommit));
+      if (writeCheckpoint) this.#writeCheckpoint(v1.WriteCheckpoint.create(writeCheckpoint));
+      if (saveModel) void this.#save(saveModel);
+      if (stop) this.leave({ code: 0, signal: null });
+    } catch (error) {
+      this.complaint = error;
+      this.leave({ code: 1, signal: null });
+    }
   }
 
   #startStage(start: v1.StageStart.$Properties): void {
-    this.#committed = 0;
-    this.#needsReference = start.referenceSocket !== '';
-    this.send(this.#script.onStageStart?.(start) ?? { stageReady: { stage: start.stage ?? 0 } });
+    const isOpen = this.#stage?.stage === start.stage && this.#stage?.runYaml === start.runYaml;
+    if (!isOpen) {
+      this.#step = 0;
+      this.#proposed = 0;
+      this.#held = null;
+    }
+    this.#stage = start;
+    const ready = { stageReady: { stage: start.stage ?? 0 } };
+    const answer = this.#script.onStageStart === undefined ? ready : this.#script.onStageStart(start, this);
+    if (answer !== undefined) this.send(answer);
+  }
+
+  #enter(membership: v1.Membership): void {
+    const { generation, rank, members } = membership;
+    const { stage, step, source, checkpoint } = v1.StageState.create(membership.state ?? {});
+    assert.equal(stage, this.#stage?.stage, 'the stage of a membership is open');
+    assert.equal(members[rank]?.workerId, this.workerId, 'the worker has its own rank');
+    assert.ok(this.#generation === null || generation > this.#generation.number, 'generations grow');
+    const { held = null } = members[rank] ?? {};
+    switch (source) {
+      case v1.StateSource.STATE_SOURCE_INITIAL:
+        assert.equal(step, 0);
+        break;
+      case v1.StateSource.STATE_SOURCE_CHECKPOINT:
+        assert.ok(checkpoint !== '');
+        break;
+      case v1.StateSource.STATE_SOURCE_MEMBERS:
+        requireCovered(members);
+        break;
+      case v1.StateSource.STATE_SOURCE_UNSPECIFIED:
+        assert.fail('a membership says where its state comes from');
+    }
+    if (held !== null) {
+      assert.deepEqual({ rank: held.rank, worldSize: held.worldSize }, this.#held, 'it holds what is said');
+      assert.equal(this.#step, step, 'of the step that is said');
+    }
+    this.#arranged = step;
+    this.#generation = { number: generation, rank, worldSize: members.length };
+    this.#work = [];
+    this.#proposed = 0;
+    const ready = { generationReady: { generation } };
+    const answer =
+      this.#script.onMembership === undefined ? ready : this.#script.onMembership(membership, this);
+    if (answer !== undefined) this.send(answer);
+  }
+
+  #takeWork(work: v1.StepWork): void {
+    if (this.#generation === null || work.generation !== this.#generation.number) return;
+    if (work.step === this.#arranged + 1) {
+      this.#step = this.#arranged;
+      const { rank, worldSize } = this.#generation;
+      this.#held = { rank, worldSize };
+    }
+    this.#work.push(work);
+    this.#workOn();
   }
 
   /** A step is done only once the one before it is committed. */
   #workOn(): void {
-    if (this.#work[0]?.step !== this.#committed + 1) return;
+    if (this.#proposed !== 0 || this.#work.length === 0) return;
     const work = this.#work.shift()!;
-    const report = reportOf(work, this.#needsReference);
+    assert.equal(work.step, this.#step + 1, 'work goes on from what the worker holds');
+    this.#proposed = work.step ?? 0;
+    const report = reportOf(work, this.#stage?.referenceSocket !== '');
     const answer =
       this.#script.onStep === undefined ? { stepReport: report } : this.#script.onStep(work, report, this);
     if (answer !== undefined) this.send(answer);
   }
 
+  #commit({ stage, step, checkpoint }: v1.StepCommit): void {
+    assert.equal(step, this.#step + 1, 'a commit is of the step after the one that the worker holds');
+    assert.equal(step, this.#proposed, 'a commit is of the step that was reported');
+    this.#step = step;
+    this.#proposed = 0;
+    if (checkpoint !== '') void this.#writePart(stage, step, checkpoint);
+    this.#workOn();
+  }
+
+  #writeCheckpoint({ stage, step, directory }: v1.WriteCheckpoint): void {
+    assert.equal(step, this.#step, 'a checkpoint is of the step that the worker holds');
+    this.#generation = null;
+    this.#work = [];
+    this.#proposed = 0;
+    void this.#writePart(stage, step, directory);
+  }
+
+  async #writePart(stage: number, step: number, directory: string): Promise<void> {
+    const { rank, worldSize } = this.#held!;
+    const [start, end] = [rank, rank + 1].map((edge) => Math.floor((SIZE * edge) / worldSize));
+    const file = `part-${rank}-of-${worldSize}.safetensors`;
+    const content = Buffer.from(`step ${step}, part ${rank} of ${worldSize}`);
+    const written = {
+      stage,
+      step,
+      file,
+      start: start!,
+      end: end!,
+      size: SIZE,
+      bytes: content.length,
+      sha256: createHash('sha256').update(content).digest('hex'),
+      error: '',
+    };
+    let part: v1.CheckpointPart.$Properties = written;
+    try {
+      await writeFile(join(directory, file), content);
+    } catch (error) {
+      part = { ...written, error: String(error) };
+    }
+    const answer =
+      this.#script.onCheckpointPart === undefined
+        ? { checkpointPart: part }
+        : this.#script.onCheckpointPart(part);
+    if (answer !== undefined) this.send(answer);
+  }
+
   async #save({ stage, directory }: v1.SaveModel.$Properties): Promise<void> {
-    await this.#script.onSave?.({ stage: stage ?? 0, directory: directory ?? '' });
+    await this.#script.onSave?.({ stage: stage ?? 0, directory: directory ?? '' }, this);
     this.send({ modelSaved: { stage: stage ?? 0, directory: directory ?? '' } });
+  }
+}
+
+/** All parts of the state must be with those who are said to hold some. */
+function requireCovered(members: readonly v1.Member.$Properties[]): void {
+  const held = members.flatMap(({ held }) => (held ? [held] : []));
+  const sizes = new Set(held.map(({ worldSize }) => worldSize));
+  assert.equal(sizes.size, 1, 'all hold their parts in one partition');
+  const [worldSize] = [...sizes] as [number];
+  const ranks = new Set(held.map(({ rank }) => rank));
+  for (let part = 0; part < worldSize; part++) {
+    assert.ok(
+      ranks.has(part) || ranks.has((part + 1) % worldSize),
+      `someone holds part ${part} of ${worldSize}`,
+    );
   }
 }
 

@@ -1,8 +1,10 @@
+import assert from 'node:assert/strict';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { credentials, type Client } from '@grpc/grpc-js';
 import { pino } from 'pino';
+import type { ClusterSettings } from '../../../coordinator/cluster/settings.js';
 import { startCoordinator, type Coordinator } from '../../../coordinator/server.js';
 import { callUnary, connect, openServerStream } from '../../../proto/calls.js';
 import { runService, v1 } from '../../../proto/services.js';
@@ -24,15 +26,16 @@ export interface TestCoordinator {
 export async function startTestCoordinator(
   t: TestContext,
   scripts: Readonly<Record<string, Script>> = {},
+  { dir: given, cluster }: { readonly dir?: string; readonly cluster?: Partial<ClusterSettings> } = {},
 ): Promise<TestCoordinator> {
-  const dir = await temporaryDirectory(t);
+  const dir = given ?? (await temporaryDirectory(t));
   let launcher: ScriptedLauncher | undefined;
   const coordinator = await startCoordinator({
     stateDir: join(dir, 'state'),
     listen: loopback,
     metricsListen: loopback,
     makeLauncher: (address) => (launcher = new ScriptedLauncher(address, scripts)),
-    cluster: { failureSettleMs: 300, stopGraceMs: 2_000 },
+    cluster: { failureSettleMs: 300, restartDelayMs: 10, stopGraceMs: 2_000, ...cluster },
     log: pino({ level: 'silent' }),
     onFatal: (error) => {
       throw error;
@@ -42,6 +45,8 @@ export async function startTestCoordinator(
   t.after(async () => {
     client.close();
     await coordinator.stop('the test is over');
+    const complaints = launcher!.workers.flatMap(({ complaint }) => complaint ?? []);
+    assert.deepEqual(complaints, [], 'what workers were told keeps to the contract');
   });
   return { dir, coordinator, launcher: launcher!, client };
 }

@@ -3,12 +3,13 @@ import { setImmediate } from 'node:timers/promises';
 import { Journal } from '../../../../coordinator/journal/journal.js';
 
 const journal = Journal.open(process.argv[2]!);
-journal.addRun({ id: 'run-1', runYaml: '', outputDir: '/out', skipBadRows: false });
+journal.addRun({ id: 'run-1', runYaml: '', outputDir: '/out', skipBadRows: false, workers: 1 });
 journal.transition('run-1', 'starting');
 journal.transition('run-1', 'running');
 for (let step = 1; process.connected; step++) {
   const answers = new Map([[step, { completions: [{ logp: -step }] }]]);
-  journal.commitStep('run-1', { stage: 1, step, generation: 1, metricsJson: '{}', answers });
+  const committed = { stage: 1, step, generation: 1, skipped: false, metricsJson: '{}', work: [], answers };
+  journal.commitStep('run-1', committed);
   process.send!(step);
   await setImmediate();
 }

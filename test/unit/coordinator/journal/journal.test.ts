@@ -10,11 +10,13 @@ import { RunError } from '../../../../lib/errors.js';
 import { v1 } from '../../../../proto/services.js';
 import { temporaryDirectory } from '../../../support/temporary-directory.js';
 
-const newRun = { id: 'run-1', runYaml: 'workers: 2\n', outputDir: '/out', skipBadRows: true };
+const newRun = { id: 'run-1', runYaml: 'workers: 2\n', outputDir: '/out', skipBadRows: true, workers: 2 };
 const step = (number: number) => ({
   stage: 1,
   step: number,
   generation: 1,
+  skipped: number % 3 === 0,
+  work: [{ workerId: 'worker-0', rows: [number, number + 1] }],
   metricsJson: `{"step":${number}}`,
   answers: new Map([
     [
@@ -117,17 +119,74 @@ test('listeners hear of every change, until they leave', async (t) => {
   assert.equal(heard, 2);
 });
 
-test('a run that was under way is failed on the next start; a queued one stays queued', async (t) => {
+test('a run that was under way is queued again on the next start; what has ended stays so', async (t) => {
   const journal = runningJournal(await temporaryDirectory(t));
   t.after(() => journal.close());
-  journal.addRun({ ...newRun, id: 'run-2' });
-  const failed = journal.failInterruptedRuns('the coordinator died');
+  for (const id of ['run-2', 'run-3', 'run-4']) journal.addRun({ ...newRun, id });
+  journal.transition('run-3', 'cancelled', { reason: 'unwanted', failureKind: null });
+  journal.transition('run-4', 'starting');
   assert.deepEqual(
-    failed.map(({ id, state, reason, failureKind }) => [id, state, reason, failureKind]),
-    [['run-1', 'failed', 'the coordinator died', 'runtime']],
+    journal.requeueInterruptedRuns().map(({ id, state }) => [id, state]),
+    [
+      ['run-1', 'queued'],
+      ['run-4', 'queued'],
+    ],
   );
-  assert.equal(journal.findRun('run-2')?.state, 'queued');
-  assert.equal(journal.failInterruptedRuns('again').length, 0);
+  assert.deepEqual(
+    journal.runs().map(({ id, state }) => [id, state]),
+    [
+      ['run-1', 'queued'],
+      ['run-2', 'queued'],
+      ['run-3', 'cancelled'],
+      ['run-4', 'queued'],
+    ],
+  );
+  assert.equal(journal.requeueInterruptedRuns().length, 0);
+});
+
+test('a run that goes on later finds where it was', async (t) => {
+  const journal = runningJournal(await temporaryDirectory(t));
+  t.after(() => journal.close());
+  assert.deepEqual([journal.lastStep('run-1', 1), journal.lastGeneration('run-1')], [0, 0]);
+  journal.beginStage('run-1', 1, 'hash-1');
+  journal.beginStage('run-1', 2, 'hash-2');
+  for (const number of [1, 2, 3, 4]) journal.commitStep('run-1', step(number));
+  journal.addMembership('run-1', 7, []);
+  journal.completeStage('run-1', 1);
+  assert.deepEqual([journal.lastStep('run-1', 1), journal.lastStep('run-1', 2)], [4, 0]);
+  assert.equal(journal.lastGeneration('run-1'), 7);
+  assert.deepEqual(journal.stages('run-1'), [
+    { stage: 1, dataHash: 'hash-1', completed: true },
+    { stage: 2, dataHash: 'hash-2', completed: false },
+  ]);
+  // Step 3 was skipped.
+  assert.deepEqual(
+    [2, 3, 4].map((last) => journal.updatesThrough('run-1', 1, last)),
+    [2, 2, 3],
+  );
+  assert.deepEqual(
+    [journal.findRun('run-1')?.committedSteps, journal.findRun('run-1')?.skippedSteps],
+    [4, 1],
+  );
+  const { skipped, work } = journal.findStep('run-1', 1, 3)!;
+  assert.deepEqual([skipped, work], [true, [{ workerId: 'worker-0', rows: [3, 4] }]]);
+  assert.equal(journal.findStep('run-1', 1, 5), undefined);
+});
+
+test('a resize and a checkpoint are told to those who watch', async (t) => {
+  const journal = runningJournal(await temporaryDirectory(t));
+  t.after(() => journal.close());
+  assert.equal(journal.setWorkers('run-1', 5).workers, 5);
+  const checkpoint = { stage: 1, step: 2, directory: '/out/c', bytes: 10, durationMs: 3 };
+  journal.addCheckpoint('run-1', checkpoint);
+  // After going back behind it, the step's checkpoint is written once more.
+  journal.addCheckpoint('run-1', checkpoint);
+  const [resized, written] = journal.eventsAfter('run-1', 3, 100);
+  assert.equal(resized?.run?.workers, 5);
+  assert.deepEqual(
+    v1.CheckpointWritten.create(written?.checkpointWritten ?? {}),
+    v1.CheckpointWritten.create(checkpoint),
+  );
 });
 
 test('two coordinators cannot share a state directory', async (t) => {

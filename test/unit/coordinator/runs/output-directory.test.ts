@@ -8,7 +8,7 @@ import {
   removePartialModels,
   stageModelDirectory,
 } from '../../../../coordinator/runs/output-directory.js';
-import { ConfigError } from '../../../../lib/errors.js';
+import { ConfigError, RunError } from '../../../../lib/errors.js';
 import { temporaryDirectory } from '../../../support/temporary-directory.js';
 
 test('of two runs that want one directory, one gets it', async (t) => {
@@ -42,14 +42,23 @@ test('a directory that cannot be made is a ConfigError', async (t) => {
   await assert.rejects(claimOutputDirectory(join(dir, 'file', 'out'), ''), ConfigError);
 });
 
-test('metrics.jsonl gets a line per step and never continues an old file', async (t) => {
+test('metrics.jsonl is made anew from the journal, and gets a line per step from there on', async (t) => {
   const dir = await temporaryDirectory(t);
-  const file = await MetricsFile.create(dir);
-  await file.append('{"step":1}');
+  // What a killed coordinator left: a line too much, and half of one.
+  await writeFile(join(dir, 'metrics.jsonl'), '{"step":1}\n{"step":2}\n{"st');
+  const file = await MetricsFile.rebuild(dir, ['{"step":1}']);
   await file.append('{"step":2}');
+  await file.append('{"step":3}');
   await file.close();
-  assert.equal(await readFile(join(dir, 'metrics.jsonl'), 'utf8'), '{"step":1}\n{"step":2}\n');
-  await assert.rejects(MetricsFile.create(dir), { code: 'EEXIST' });
+  assert.equal(await readFile(join(dir, 'metrics.jsonl'), 'utf8'), '{"step":1}\n{"step":2}\n{"step":3}\n');
+  assert.deepEqual(await readdir(dir), ['metrics.jsonl']);
+});
+
+test('where metrics.jsonl cannot be written, nothing of it stays behind', async (t) => {
+  const dir = await temporaryDirectory(t);
+  await mkdir(join(dir, 'metrics.jsonl'));
+  await assert.rejects(MetricsFile.rebuild(dir, []), RunError);
+  assert.deepEqual(await readdir(dir), ['metrics.jsonl']);
 });
 
 test('the last stage writes the run’s model', () => {

@@ -10,12 +10,21 @@ test('only these transitions exist', () => {
     'queued → starting',
     'queued → failed',
     'queued → cancelled',
+    'starting → queued',
     'starting → running',
     'starting → failed',
     'starting → cancelled',
+    'running → queued',
+    'running → recovering',
     'running → completed',
     'running → failed',
     'running → cancelled',
+    'recovering → queued',
+    'recovering → running',
+    'recovering → failed',
+    'recovering → cancelled',
+    'failed → queued',
+    'cancelled → queued',
   ]);
 });
 

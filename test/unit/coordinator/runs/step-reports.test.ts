@@ -13,9 +13,9 @@ const expected: ExpectedReports = {
   workerIds: ['worker-0', 'worker-1'],
   positions: [[2, 0], [1]],
   examples: [
-    { completions: [4], mismatched: 3 },
-    { completions: [2], mismatched: null },
-    { completions: [5], mismatched: 1 },
+    { row: 10, completions: [4], mismatched: 3 },
+    { row: 11, completions: [2], mismatched: null },
+    { row: 12, completions: [5], mismatched: 1 },
   ],
   rewards: true,
   z0: true,
@@ -96,18 +96,33 @@ test('a report of other work, or one that is not complete, is refused', () => {
   throwsRunError(() => combine(reportOf([0, 2]), reportOf([1])), /example 0 where example 2 was due/);
 });
 
-test('a number that is missing or not finite is refused before it is committed', () => {
+test('a number that is missing is refused', () => {
   const spoiled = (change: Partial<v1.ExampleReport.$Properties>) => {
     const report = reportOf([2, 0]);
     Object.assign(report.examples![1]!, change);
     return () => combine(report, reportOf([1]));
   };
-  throwsRunError(spoiled({ loss: NaN }), /worker-0's report of step 5, example 0: loss is NaN/);
   throwsRunError(spoiled({ rewards: [] }), /0 rewards for 1 completions/);
-  throwsRunError(spoiled({ logps: [-Infinity] }), /logps is -Infinity/);
-  throwsRunError(spoiled({ reference: { completions: [{ logp: -1 }] } }), /the reference's logp is missing/);
-  throwsRunError(
-    () => combine(reportOf([2, 0], { gradNorm: Infinity }), reportOf([1], { gradNorm: Infinity })),
-    /grad_norm is Infinity/,
+  throwsRunError(spoiled({ reference: { completions: [{ logp: -1 }] } }), /reference's logp is missing/);
+});
+
+test('where a number is not finite, it is said what and in which rows', () => {
+  assert.equal(combine(reportOf([2, 0]), reportOf([1])).nonFinite, null);
+  const nan = reportOf([2, 0]);
+  nan.examples![0]!.loss = NaN;
+  assert.deepEqual(combine(nan, reportOf([1])).nonFinite, { what: 'the loss', rows: [12] });
+  const infinite = reportOf([1]);
+  infinite.examples![0]!.logps = [-Infinity];
+  assert.deepEqual(combine(nan, infinite).nonFinite, { what: 'the loss', rows: [11, 12] });
+  const norms = combine(reportOf([2, 0], { gradNorm: NaN }), reportOf([1], { gradNorm: NaN }));
+  assert.deepEqual(norms.nonFinite, { what: 'the grad_norm', rows: [] });
+});
+
+test('a parameter that the workers name comes before what the numbers show, and all their rows count', () => {
+  const parameter = 'lm_head.weight';
+  const result = combine(
+    reportOf([2, 0], { gradNorm: NaN, nonFinite: { parameter, rows: [12] } }),
+    reportOf([1], { gradNorm: NaN, nonFinite: { parameter, rows: [11] } }),
   );
+  assert.deepEqual(result.nonFinite, { what: 'the gradient of lm_head.weight', rows: [11, 12] });
 });

@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import type { StageConfig } from '../../../../lib/config/types.js';
 import { PolicyEngine, type LeafTask } from '../../../../worker/compute/policy-engine.js';
 import { gradientNorm } from '../../../../worker/optimizer/gradient-norm.js';
+import { emptyParts } from '../../../../worker/parameters/optimizer-part.js';
 import { accumulationPlan } from '../../../../worker/reduction/tree.js';
 import { configureThreads } from '../../../../worker/tensorflow/environment.js';
 import { liveTensors } from '../../../../worker/tensorflow/tensor.js';
@@ -44,7 +45,13 @@ const stage: StageConfig & { readonly model: string } = {
   seed: 1,
 };
 
-const open = () => new PolicyEngine({ stage, rank: 0, worldSize: 1 });
+/** With the state of a single worker before its first step. */
+function open(opened = stage): PolicyEngine {
+  const engine = new PolicyEngine({ stage: opened });
+  const parts = emptyParts(engine.opened().layout, { rank: 0, worldSize: 1 });
+  engine.takeState({ weights: 0, parts });
+  return engine;
+}
 
 const sequences = [
   { ids: Int32Array.from([0, 44, 281, 80, 83]), completionStart: 2 },
@@ -147,6 +154,66 @@ describe('PolicyEngine', () => {
     assert.equal(liveTensors(), atStart);
   });
 
+  test('the starting weights can be had again, and training goes on from any state that is given', () => {
+    const engine = open();
+    const { layout } = engine.opened();
+    const before = score(engine);
+    sumGradients(engine);
+    propose(engine, 1);
+    const weights = engine.commit();
+    assert.equal(weights, 1);
+    const after = score(engine);
+    engine.loadInitial(0);
+    assert.deepEqual(score(engine), after, 'what is current stays');
+    engine.takeState({ weights: 0, parts: emptyParts(layout, { rank: 0, worldSize: 1 }) });
+    assert.deepEqual(score(engine), before);
+    sumGradients(engine);
+    propose(engine, 1);
+    engine.commit();
+    assert.deepEqual(score(engine), after, 'the same step from the same state, to the same bits');
+    engine.dispose();
+  });
+
+  test('a second owner of a part moves its moments as the owner does', () => {
+    const places = [0, 1].map((rank) => ({ rank, worldSize: 2 }));
+    const [alone, ...pair] = [open(), open(), open()];
+    const { layout } = alone.opened();
+    const parts = places.map((place) => emptyParts(layout, place));
+    pair.forEach((engine, rank) => engine.takeState({ weights: 0, parts: parts[rank]! }));
+    for (const engine of pair) sumGradients(engine);
+    parts.forEach(({ backup }, rank) =>
+      new Float32Array(backup!.gradient).set(new Float32Array(parts[1 - rank]!.owned.gradient)),
+    );
+    for (const engine of pair) {
+      propose(engine, 1);
+      engine.commit();
+    }
+    parts.forEach(({ backup }, rank) => {
+      const { owned } = parts[1 - rank]!;
+      assert.deepEqual(new Float32Array(backup!.mean), new Float32Array(owned.mean));
+      assert.deepEqual(new Float32Array(backup!.variance), new Float32Array(owned.variance));
+      assert.ok(new Float32Array(owned.variance).some((value) => value > 0));
+    });
+    for (const engine of [alone, ...pair]) engine.dispose();
+  });
+
+  test('a gradient that is not finite is told by its parameter, and by slot', () => {
+    const engine = open();
+    const bad = (index: number, slot: number, accumulate: boolean): LeafTask => {
+      const task = leafTask(index, slot, accumulate);
+      return index === 1 ? { ...task, statistics: { z0: Number.NaN } } : task;
+    };
+    assert.equal(Number.isFinite(sumGradients(engine, bad)), false);
+    assert.match(engine.nonFiniteParameter() ?? '', /^model\./);
+    engine.leafGradient(bad(1, 0, false));
+    assert.equal(engine.isFinite(0), false);
+    engine.leafGradient(bad(0, 0, false));
+    assert.equal(engine.isFinite(0), true);
+    sumGradients(engine);
+    assert.equal(engine.nonFiniteParameter(), null);
+    engine.dispose();
+  });
+
   test('a commit without a proposal is a defect that shows', () => {
     const engine = open();
     assert.throws(() => engine.commit(), /committed that was not computed/);
@@ -157,7 +224,7 @@ describe('PolicyEngine', () => {
 describe('PolicyEngine with a critic', () => {
   test('the critic learns the rewards to go, and steps leave no tensor behind', () => {
     const atStart = liveTensors();
-    const engine = new PolicyEngine({ stage: withCritic, rank: 0, worldSize: 1 });
+    const engine = open(withCritic);
     const reference = engine.score(sequences);
     const taskOf = (index: number, slot: number, accumulate: boolean): LeafTask => {
       const [example] = leafTask(index, slot, accumulate).examples;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
 import { credentials, Server, ServerCredentials, status, type Client } from '@grpc/grpc-js';
-import { followRun } from '../../../../../deploy/cli/embedded/follow-run.js';
+import { RunFollower } from '../../../../../deploy/cli/embedded/follow-run.js';
 import { submitRun } from '../../../../../deploy/cli/embedded/run-client.js';
 import { Interrupted } from '../../../../../deploy/cli/exit.js';
 import { createStyle } from '../../../../../deploy/cli/output/style.js';
@@ -26,6 +26,8 @@ async function startCoordinator(
     getRun: refuse,
     listRuns: refuse,
     cancelRun: refuse,
+    resumeRun: refuse,
+    resizeRun: refuse,
     watchRun: (call) => {
       events.forEach((event, index) => call.write({ sequence: index + 1, timeMs: index * 1_000, ...event }));
       call.end();
@@ -80,7 +82,7 @@ test('a run that completes is shown from its notices to its last step', async (t
     ended(RunState.RUN_STATE_COMPLETED),
   ]);
   const { display, lines } = recordDisplay();
-  await followRun(client, 'r1', display);
+  await new RunFollower(display).follow(client, 'r1');
   assert.deepEqual(lines, [
     '16 rows',
     'warning: 2 completions were cut',
@@ -94,26 +96,35 @@ test('a failed run ends in its reason; what kind decides the exit code', async (
     ended(RunState.RUN_STATE_FAILED, { reason: 'w0 died', failureKind: FailureKind.FAILURE_KIND_RUNTIME }),
   ]);
   const { display } = recordDisplay();
-  await assert.rejects(followRun(client, 'r1', display), new RunError('w0 died'));
+  await assert.rejects(new RunFollower(display).follow(client, 'r1'), new RunError('w0 died'));
 });
 
 test('a run that failed by its model or data is bad input', async (t) => {
   const client = await startCoordinator(t, [
     ended(RunState.RUN_STATE_FAILED, { reason: 'bad model', failureKind: FailureKind.FAILURE_KIND_CONFIG }),
   ]);
-  await assert.rejects(followRun(client, 'r1', recordDisplay().display), new ConfigError('bad model'));
+  await assert.rejects(
+    new RunFollower(recordDisplay().display).follow(client, 'r1'),
+    new ConfigError('bad model'),
+  );
 });
 
 test('a cancelled run is an interruption', async (t) => {
   const client = await startCoordinator(t, [{ stageStarted }, ended(RunState.RUN_STATE_CANCELLED)]);
-  await assert.rejects(followRun(client, 'r1', recordDisplay().display), Interrupted);
+  await assert.rejects(new RunFollower(recordDisplay().display).follow(client, 'r1'), Interrupted);
 });
 
 test('a stream that ends before the run, or a step without its stage, is an error', async (t) => {
   const cut = await startCoordinator(t, [{ stageStarted }, step(1)]);
-  await assert.rejects(followRun(cut, 'r1', recordDisplay().display), /before the run had ended/);
+  await assert.rejects(
+    new RunFollower(recordDisplay().display).follow(cut, 'r1'),
+    /before the run had ended/,
+  );
   const disordered = await startCoordinator(t, [step(1)]);
-  await assert.rejects(followRun(disordered, 'r1', recordDisplay().display), /a step before its stage/);
+  await assert.rejects(
+    new RunFollower(recordDisplay().display).follow(disordered, 'r1'),
+    /a step before its stage/,
+  );
 });
 
 test('a refused run is bad input; a coordinator that is gone is not', async (t) => {
@@ -121,4 +132,63 @@ test('a refused run is bad input; a coordinator that is gone is not', async (t) 
   await assert.rejects(submitRun(refusing, {}), new ConfigError('refused'));
   const broken = await startCoordinator(t, [], status.INTERNAL);
   await assert.rejects(submitRun(broken, {}), RunError);
+});
+
+test('lost and new workers, checkpoints and a run that waits are told in a line each', async (t) => {
+  const client = await startCoordinator(t, [
+    {
+      membershipChanged: {
+        generation: 1,
+        workers: ['a', 'b'],
+        joined: [{ workerId: 'a' }, { workerId: 'b' }],
+      },
+    },
+    { stageStarted },
+    step(1),
+    {
+      membershipChanged: {
+        generation: 2,
+        workers: ['a'],
+        lost: [{ workerId: 'b', reason: 'was killed by SIGKILL' }],
+        stage: 1,
+        step: 1,
+      },
+    },
+    { checkpointWritten: { stage: 1, step: 1, bytes: 12_345_678, durationMs: 1_500 } },
+    {
+      membershipChanged: {
+        generation: 3,
+        workers: ['a', 'c'],
+        joined: [{ workerId: 'c' }],
+        stage: 1,
+        step: 1,
+      },
+    },
+    { run: { id: 'r1', state: RunState.RUN_STATE_RECOVERING } },
+    step(2),
+    ended(RunState.RUN_STATE_COMPLETED),
+  ]);
+  const { display, lines } = recordDisplay();
+  await new RunFollower(display).follow(client, 'r1');
+  assert.deepEqual(
+    lines.filter((line) => !line.startsWith('kto')),
+    [
+      'warning: lost b (was killed by SIGKILL): 1 worker goes on after step 1',
+      'checkpoint of step 1 (12.3 MB, 0:02)',
+      'c joined: 2 workers go on after step 1',
+      'warning: too few workers: waiting for more',
+    ],
+  );
+});
+
+test('what an earlier attempt told is not shown again, nor taken for the end', async (t) => {
+  const client = await startCoordinator(t, [
+    { notice: { text: 'of old' } },
+    ended(RunState.RUN_STATE_CANCELLED),
+    { notice: { text: 'new' } },
+    ended(RunState.RUN_STATE_COMPLETED),
+  ]);
+  const { display, lines } = recordDisplay();
+  await new RunFollower(display, 2_000).follow(client, 'r1');
+  assert.deepEqual(lines, ['new']);
 });

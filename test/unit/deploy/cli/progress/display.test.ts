@@ -22,7 +22,10 @@ function record(interactive: boolean): { output: Output; written: () => string }
 /** Steps of 500 ms; the display sees each one. */
 function play(output: Output, steps: number): void {
   const display = createProgressDisplay(output);
-  let progress = beginStage({ stage: 1, stageCount: 1, method: 'sft', totalSteps: steps }, 0);
+  let progress = beginStage(
+    { stage: 1, stageCount: 1, method: 'sft', totalSteps: steps, committedSteps: 0 },
+    0,
+  );
   display.update(progress, 0);
   for (let step = 1; step <= steps; step++) {
     const metrics = { step, loss: 1, kl: null, 'rewards/margins': null, num_tokens: step * 10 };
@@ -54,7 +57,10 @@ test('a terminal gets one line, redrawn at every step and left behind at the end
 test('a notice goes above the progress line, which is drawn again below it', () => {
   const { output, written } = record(true);
   const display = createProgressDisplay(output);
-  display.update(beginStage({ stage: 1, stageCount: 1, method: 'sft', totalSteps: 3 }, 0), 0);
+  display.update(
+    beginStage({ stage: 1, stageCount: 1, method: 'sft', totalSteps: 3, committedSteps: 0 }, 0),
+    0,
+  );
   display.line('3 rows were cut');
   display.end();
   const screen = written()

@@ -6,7 +6,7 @@ import { formatBarLine, formatPlainLine } from '../../../../../deploy/cli/progre
 import { beginStage, commitStep } from '../../../../../deploy/cli/progress/state.js';
 
 const plain = createStyle(false);
-const begun = beginStage({ stage: 2, stageCount: 2, method: 'kto', totalSteps: 64 }, 0);
+const begun = beginStage({ stage: 2, stageCount: 2, method: 'kto', totalSteps: 64, committedSteps: 0 }, 0);
 const half = commitStep(
   commitStep(begun, { step: 31, loss: 0.5, kl: 0, 'rewards/margins': 1, num_tokens: 31_000 }, 40_000),
   { step: 32, loss: 0.48211, kl: 0.12, 'rewards/margins': 1.0324, num_tokens: 32_500 },
@@ -37,7 +37,7 @@ test('colours change nothing but colours', () => {
 
 test('what a method lacks is left out', () => {
   const sft = commitStep(
-    beginStage({ stage: 1, stageCount: 1, method: 'sft', totalSteps: 10 }, 0),
+    beginStage({ stage: 1, stageCount: 1, method: 'sft', totalSteps: 10, committedSteps: 0 }, 0),
     { step: 10, loss: 2.5, kl: null, 'rewards/margins': null, num_tokens: 1_000 },
     2_000,
   );

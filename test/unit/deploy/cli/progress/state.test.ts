@@ -4,7 +4,7 @@ import { beginStage, commitStep, speedOf } from '../../../../../deploy/cli/progr
 import { parseStepMetrics, type StepMetrics } from '../../../../../deploy/cli/progress/step-metrics.js';
 import { RunError } from '../../../../../lib/errors.js';
 
-const stage = { stage: 1, stageCount: 1, method: 'kto', totalSteps: 100 };
+const stage = { stage: 1, stageCount: 1, method: 'kto', totalSteps: 100, committedSteps: 0 };
 const metrics = (step: number, tokens: number): StepMetrics => ({
   step,
   loss: 0.5,
@@ -45,4 +45,12 @@ test('metrics are read from a line of metrics.jsonl, and refused where a number 
   for (const bad of ['{', '{}', '{"step": 0}', JSON.stringify({ ...line, loss: 'NaN' })]) {
     assert.throws(() => parseStepMetrics(bad), RunError);
   }
+});
+
+test('where a stage goes on, speed is measured over the steps since', () => {
+  const begun = beginStage({ ...stage, committedSteps: 40 }, 0);
+  const first = commitStep(begun, metrics(41, 41_000), 10_000);
+  assert.equal(speedOf(first), null);
+  const second = commitStep(first, metrics(42, 42_000), 12_000);
+  assert.deepEqual(speedOf(second), { tokensPerSecond: 500, remainingMs: 58 * 2_000 });
 });

@@ -1,0 +1,26 @@
+import type { RunConfig } from '../../lib/config/types.js';
+import type { CheckpointStore } from '../checkpoints/checkpoint-store.js';
+import type { ActiveRun } from './active-run.js';
+import type { CheckpointWriter } from './checkpoint-writer.js';
+import type { MembershipNews } from './membership-news.js';
+import type { MetricsFile } from './output-directory.js';
+import type { PreparedStage } from './prepare.js';
+import type { StageProgress } from './stage-progress.js';
+import type { WorkerFleet } from './worker-fleet.js';
+
+/** What a run trains all its stages with. */
+export interface Training {
+  readonly config: RunConfig;
+  readonly fleet: WorkerFleet;
+  readonly checkpoints: CheckpointStore;
+  readonly writer: CheckpointWriter;
+  readonly metricsFile: MetricsFile;
+  readonly news: MembershipNews;
+}
+
+/** A stage that is being trained. */
+export interface StageContext extends Training {
+  readonly run: ActiveRun;
+  readonly stage: PreparedStage;
+  readonly progress: StageProgress;
+}

@@ -1,0 +1,178 @@
+import { needsOf } from '../../lib/methods/needs.js';
+import type { v1 } from '../../proto/services.js';
+import { actionFor } from '../cluster/failure-policy.js';
+import type { Generation } from '../cluster/generation.js';
+import type { ReferenceAnswer, StepShare } from '../journal/records.js';
+import { tokensOf } from '../plan/unit.js';
+import { notify } from './active-run.js';
+import type { MetricsRow } from './metrics-row.js';
+import { describeNonFinite, nonFiniteError } from './non-finite.js';
+import { ReplayCheck } from './replay-check.js';
+import type { StageContext } from './stage-context.js';
+import { StepFeed, mismatchedIds, type StepUnderWay } from './step-feed.js';
+import { combineReports, type ExpectedReports, type NonFiniteStep, type StepResult } from './step-reports.js';
+import { stepRow } from './step-row.js';
+import { StragglerWatch } from './straggler-watch.js';
+
+/** Steps sent beyond the one that is being computed, so that the reference's answers to them can be fetched early. */
+const STEPS_AHEAD = 1;
+
+/** Takes a stage from step to step, whichever generation works on it. */
+export class StepLoop {
+  readonly #context: StageContext;
+  readonly #replay: ReplayCheck;
+  readonly #stragglers = new StragglerWatch();
+
+  constructor(context: StageContext) {
+    this.#context = context;
+    this.#replay = new ReplayCheck(context);
+  }
+
+  /** Does all steps that are left. Rejects with a Disturbance where the generation cannot, or should not, go on. */
+  async run(generation: Generation): Promise<void> {
+    const { stage, fleet, progress } = this.#context;
+    const { totalSteps } = stage.planner;
+    if (progress.step === totalSteps) return;
+    const feed = new StepFeed(stage, generation, progress.step, progress.answers);
+    progress.startClock();
+    generation.hold(stage.number, progress.step);
+    while (progress.step < totalSteps) {
+      if (fleet.crew.hasNewcomers(generation)) generation.disturb('newcomer');
+      generation.signal.throwIfAborted();
+      feed.sendThrough(progress.step + 1 + STEPS_AHEAD);
+      const underWay = feed.takeOldest();
+      const reports = await generation.collect('stepReport');
+      await this.#commit(generation, underWay, reports);
+    }
+  }
+
+  /** The journal comes first; then the workers are told, whatever has become of the generation. */
+  async #commit(
+    generation: Generation,
+    underWay: StepUnderWay,
+    reports: readonly v1.StepReport.$Properties[],
+  ): Promise<void> {
+    const { run, stage, fleet, writer, progress, metricsFile } = this.#context;
+    const { step, batch } = underWay.plan;
+    const result = combineReports(reports, this.#expected(generation, underWay));
+    const skipped = result.nonFinite !== null && this.#skip(step, result.nonFinite);
+    const answers = newAnswersOf(underWay, result);
+    const tokens = progress.tokens + batch.reduce((sum, index) => sum + tokensOf(stage.examples[index]!), 0);
+    const row = stepRow(stage, underWay.plan, result, { tokens, stepTimeS: progress.stepTimeS });
+    const isNew = step > progress.committed;
+    if (isNew) this.#journal(generation, underWay, { row, skipped, answers });
+    else this.#replay.compare(row, skipped);
+
+    progress.done(step, tokens);
+    for (const [example, answer] of answers) progress.answers.set(example, answer);
+    fleet.stepFinished(generation.members.map(({ workerId }) => workerId));
+    const id = { stage: stage.number, step };
+    const checkpoint = await writer.atCommit(id, generation.members);
+    generation.commit({ ...id, skipped, checkpoint });
+    this.#observePaces(generation, underWay, reports);
+    if (!isNew) return;
+    await metricsFile.append(JSON.stringify(row));
+    run.telemetry.stepCommitted(row, timesOf(generation, reports));
+    if (skipped) run.telemetry.stepSkipped();
+  }
+
+  /** True: the step counts, and changes nothing. Throws the RunError of a run that does not want that. */
+  #skip(step: number, nonFinite: NonFiniteStep): true {
+    const { run, stage } = this.#context;
+    const action = actionFor({ kind: 'non-finite', onNonfinite: stage.config.onNonfinite });
+    if (action !== 'skip-step') throw nonFiniteError(step, nonFinite);
+    notify(run, `${describeNonFinite(step, nonFinite)}: the step is skipped`, { warning: true });
+    return true;
+  }
+
+  #journal(
+    generation: Generation,
+    { plan, runStarts }: StepUnderWay,
+    outcome: {
+      readonly row: MetricsRow;
+      readonly skipped: boolean;
+      readonly answers: ReadonlyMap<number, ReferenceAnswer>;
+    },
+  ): void {
+    const { run, stage } = this.#context;
+    const work = generation.members.map(({ workerId }, rank): StepShare => {
+      const positions = plan.leaves.slice(runStarts[rank], runStarts[rank + 1]).flat();
+      return { workerId, rows: positions.map((position) => stage.examples[plan.batch[position]!]!.row) };
+    });
+    run.journal.commitStep(run.record.id, {
+      stage: stage.number,
+      step: plan.step,
+      generation: generation.number,
+      skipped: outcome.skipped,
+      metricsJson: JSON.stringify(outcome.row),
+      work,
+      answers: outcome.answers,
+    });
+  }
+
+  #expected(generation: Generation, { plan, runStarts }: StepUnderWay): ExpectedReports {
+    const { stage, progress } = this.#context;
+    const needs = needsOf(stage.config.objective);
+    return {
+      stage: stage.number,
+      step: plan.step,
+      generation: generation.number,
+      workerIds: generation.members.map(({ workerId }) => workerId),
+      positions: generation.members.map((_, rank) =>
+        plan.leaves.slice(runStarts[rank], runStarts[rank + 1]).flat(),
+      ),
+      examples: plan.batch.map((index) => {
+        const { row, completions } = stage.examples[index]!;
+        const donor = stage.pairs[index] ?? null;
+        return {
+          row,
+          completions: completions.map(({ length }) => length),
+          mismatched: donor === null ? null : mismatchedIds(stage, index, donor).length,
+        };
+      }),
+      rewards: needs.rewards,
+      z0: needs.mismatchedPairs,
+      // An example's answer is the one of its leaf of epoch 0 (DESIGN section 2).
+      answers: needs.reference && !plan.batch.every((index) => progress.answers.has(index)),
+      byToken: needs.tokenLevel,
+    };
+  }
+
+  #observePaces(
+    generation: Generation,
+    { runStarts }: StepUnderWay,
+    reports: readonly v1.StepReport.$Properties[],
+  ): void {
+    const { run } = this.#context;
+    const paces = reports.map(({ times }, rank) => ({
+      workerId: generation.workerId(rank),
+      computeMs: (times?.statisticsMs ?? 0) + (times?.gradientMs ?? 0),
+      leaves: runStarts[rank + 1]! - runStarts[rank]!,
+    }));
+    const { ratios, stragglers } = this.#stragglers.observe(paces);
+    run.telemetry.membership.observe(paces, ratios);
+    for (const workerId of stragglers) {
+      const times = (ratios.get(workerId) ?? 0).toFixed(1);
+      const text = `${workerId} is a straggler: it takes ${times} times as long for a micro-batch as the others`;
+      notify(run, text, { warning: true });
+    }
+  }
+}
+
+/** The answers that the step brought, by example. */
+function newAnswersOf({ plan }: StepUnderWay, result: StepResult): Map<number, ReferenceAnswer> {
+  const answers = new Map<number, ReferenceAnswer>();
+  plan.batch.forEach((example, position) => {
+    const { answer } = result.examples[position]!;
+    if (answer !== null) answers.set(example, answer);
+  });
+  return answers;
+}
+
+function timesOf(generation: Generation, reports: readonly v1.StepReport.$Properties[]) {
+  const times = new Map<string, v1.StepTimes.$Properties>();
+  reports.forEach((report, rank) => {
+    if (report.times) times.set(generation.workerId(rank), report.times);
+  });
+  return times;
+}
