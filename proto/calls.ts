@@ -42,23 +42,38 @@ export const channelOptions: ChannelOptions = {
   'grpc.use_local_subchannel_pool': 1,
 };
 
-/** A channel to `address` (`host:port` or `unix:/path`). */
-export function connect(address: string, credentials: ChannelCredentials): Client {
-  return new Client(address, credentials, channelOptions);
+/** A channel to `address` (`host:port` or `unix:/path`). `options` are its own, beside those of every channel. */
+export function connect(
+  address: string,
+  credentials: ChannelCredentials,
+  options: ChannelOptions = {},
+): Client {
+  return new Client(address, credentials, { ...channelOptions, ...options });
 }
 
-/** Calls a unary method; rejects with grpc-js's ServiceError. */
+/** Calls a unary method; rejects with grpc-js's ServiceError, of status CANCELLED once `signal` is aborted. */
 export function callUnary<RequestIn, RequestOut, ResponseIn, ResponseOut>(
   client: Client,
   method: Rpc<'unary', RequestIn, RequestOut, ResponseIn, ResponseOut>,
   request: RequestIn,
+  { signal }: { readonly signal?: AbortSignal } = {},
 ): Promise<ResponseOut> {
   return new Promise((resolve, reject) => {
     const { path, requestSerialize, responseDeserialize } = method;
-    client.makeUnaryRequest(path, requestSerialize, responseDeserialize, request, (error, response) => {
-      if (error !== null) reject(error);
-      else resolve(response!);
-    });
+    const call = client.makeUnaryRequest(
+      path,
+      requestSerialize,
+      responseDeserialize,
+      request,
+      (error, response) => {
+        signal?.removeEventListener('abort', cancel);
+        if (error !== null) reject(error);
+        else resolve(response!);
+      },
+    );
+    const cancel = () => call.cancel();
+    if (signal?.aborted === true) cancel();
+    else signal?.addEventListener('abort', cancel, { once: true });
   });
 }
 

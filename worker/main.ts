@@ -113,6 +113,11 @@ async function work(options: WorkerOptions, log: Logger): Promise<number> {
     collective,
     checkpoints,
     onStep: (task, outcome) => metrics.observeStep(task, outcome),
+    referenceObserver: {
+      answered: (cached) => metrics.observeReference(cached),
+      lost: (reason) => log.warn({ reason }, 'the reference replica is gone: waiting for it'),
+      back: () => log.info('the reference replica is back'),
+    },
   });
   try {
     const reason = await Promise.race([session.run(), link.stopped]);

@@ -29,6 +29,16 @@ export class WorkerMetrics {
     help: 'Global L2 norm of the last gradient, before clipping.',
     registers: [this.registry],
   });
+  private readonly referenceHits = new Counter({
+    name: 'prospect_reference_cache_hits_total',
+    help: 'Micro-batches of this worker whose log-probs the reference replica had in its disk cache.',
+    registers: [this.registry],
+  });
+  private readonly referenceMisses = new Counter({
+    name: 'prospect_reference_cache_misses_total',
+    help: 'Micro-batches of this worker whose log-probs the reference replica computed.',
+    registers: [this.registry],
+  });
 
   constructor() {
     collectDefaultMetrics({ register: this.registry });
@@ -39,6 +49,10 @@ export class WorkerMetrics {
     this.steps.inc();
     for (const { ids } of task.leaves.flatMap(ownSequences)) this.tokens.inc(ids.length);
     this.gradientNorm.set(outcome.gradientNorm);
+  }
+
+  observeReference(cached: boolean): void {
+    (cached ? this.referenceHits : this.referenceMisses).inc();
   }
 
   render(): Promise<string> {

@@ -1,5 +1,5 @@
 import { RunError } from '../../lib/errors.js';
-import { untilAborted } from './abort.js';
+import { untilAborted } from '../../lib/abort.js';
 import type { CrewMember, FromWorker, ToWorker } from './crew-member.js';
 import { Inbox } from './inbox.js';
 

@@ -16,6 +16,7 @@ export interface WorkerSpec {
 }
 
 export interface ReferenceSpec {
+  /** A replica that is launched again under its name serves on the same socket. */
   readonly name: string;
   /** Hugging Face directory of the frozen model. */
   readonly modelDir: string;
@@ -38,4 +39,6 @@ export interface LaunchedReference extends LaunchedProcess {
   readonly socket: string;
   /** Resolves once it serves; rejects with a UserError if it cannot. */
   readonly ready: Promise<unknown>;
+  /** Whether it says within this time that it lives. */
+  isServing(timeoutMs: number): Promise<boolean>;
 }

@@ -1,6 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { spawnChild } from '../../lib/process/child.js';
+import { isServing } from '../../proto/health.js';
 import { makeSocketDirectory } from './socket-directory.js';
 import type { Launcher, LaunchedProcess, LaunchedReference, ReferenceSpec, WorkerSpec } from './launcher.js';
 
@@ -18,7 +19,6 @@ export interface ProcessLauncherOptions {
 export class ProcessLauncher implements Launcher {
   readonly #options: ProcessLauncherOptions;
   readonly #socketDir: string;
-  #references = 0;
 
   constructor(options: ProcessLauncherOptions) {
     this.#options = options;
@@ -33,10 +33,11 @@ export class ProcessLauncher implements Launcher {
   }
 
   launchReference({ name, modelDir, adapterDir, threads, logFile }: ReferenceSpec): LaunchedReference {
-    const socket = join(this.#socketDir, `r${++this.#references}.sock`);
+    const socket = join(this.#socketDir, `${name}.sock`);
     const args = ['--model', modelDir, '--socket', socket, '--threads', String(threads)];
     if (adapterDir !== null) args.push('--adapter', adapterDir);
-    return { ...spawnChild({ name, entry: this.#options.referenceEntry, args, logFile }), socket };
+    const child = spawnChild({ name, entry: this.#options.referenceEntry, args, logFile });
+    return { ...child, socket, isServing: (timeoutMs) => isServing(`unix:${socket}`, timeoutMs) };
   }
 
   async close(): Promise<void> {

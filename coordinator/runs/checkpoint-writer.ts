@@ -1,7 +1,7 @@
 import type { CheckpointStore, FinishedPart } from '../checkpoints/checkpoint-store.js';
 import { messageOf } from '../../lib/errors.js';
 import { v1 } from '../../proto/services.js';
-import { untilAborted } from '../cluster/abort.js';
+import { untilAborted } from '../../lib/abort.js';
 import type { Crew } from '../cluster/crew.js';
 import type { CrewMember } from '../cluster/crew-member.js';
 import { isComplete, newestGroup } from '../cluster/held-state.js';

@@ -1,16 +1,12 @@
 import type { RunConfig } from '../../lib/config/types.js';
-import { RunError } from '../../lib/errors.js';
-import { needsOf } from '../../lib/methods/needs.js';
-import { describeExit } from '../../lib/process/child.js';
 import { CheckpointStore } from '../checkpoints/checkpoint-store.js';
-import { untilAborted } from '../cluster/abort.js';
 import type { RunRecord } from '../journal/records.js';
-import type { LaunchedReference } from '../launch/launcher.js';
 import type { ActiveRun, RunServices } from './active-run.js';
 import { CheckpointWriter } from './checkpoint-writer.js';
 import { MembershipNews } from './membership-news.js';
-import { logFileOf, MetricsFile, removePartialModels } from './output-directory.js';
+import { MetricsFile, removePartialModels } from './output-directory.js';
 import { prepareStages, type PreparedStage } from './prepare.js';
+import { withReference } from './reference-replica.js';
 import { readRunFile } from './run-file.js';
 import type { RunControl } from './run-queue.js';
 import { trainStage } from './stage.js';
@@ -90,44 +86,4 @@ async function removeLeftovers(run: ActiveRun, stages: readonly PreparedStage[])
   await removePartialModels(stages.map(({ outputDir }) => outputDir)).catch((error: unknown) =>
     run.log.warn({ err: error }, 'what was written of a model could not be removed'),
   );
-}
-
-/** Runs `body` beside the frozen reference that the stage's method needs, once it serves. If it dies, the run fails. */
-async function withReference(
-  run: ActiveRun,
-  config: RunConfig,
-  stage: PreparedStage,
-  body: (reference: LaunchedReference | null) => Promise<void>,
-): Promise<void> {
-  if (!needsOf(stage.config.objective).reference) return body(null);
-  const name = `reference-${stage.number}`;
-  const logFile = logFileOf(run.record.outputDir, name);
-  const reference = run.launcher.launchReference({
-    name,
-    ...referenceOf(stage.config),
-    threads: config.threadsPerWorker,
-    logFile,
-  });
-  let needed = true;
-  try {
-    await untilAborted(reference.ready, run.signal);
-    void reference.exited.then((exit) => {
-      if (needed) run.fail(new RunError(`the reference replica ${describeExit(exit)}; see ${logFile}`));
-    });
-    await body(reference);
-  } finally {
-    needed = false;
-    await reference.stop({ graceMs: run.cluster.stopGraceMs });
-  }
-}
-
-/** The frozen model that a stage's policy is compared with: a directory, and an adapter upon it. */
-function referenceOf({ model, adapter, reference }: PreparedStage['config']): {
-  readonly modelDir: string;
-  readonly adapterDir: string | null;
-} {
-  if (reference === 'base') return { modelDir: model, adapterDir: null };
-  if (reference !== null) return { modelDir: reference.directory, adapterDir: null };
-  // A fresh adapter changes nothing yet, so that what the stage starts from is the model.
-  return { modelDir: model, adapterDir: adapter };
 }

@@ -1,5 +1,5 @@
 import type { v1 } from '../../proto/services.js';
-import { untilAborted } from '../cluster/abort.js';
+import { untilAborted } from '../../lib/abort.js';
 import type { CrewMember } from '../cluster/crew-member.js';
 import { actionFor } from '../cluster/failure-policy.js';
 import type { Generation } from '../cluster/generation.js';

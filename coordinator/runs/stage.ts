@@ -5,16 +5,11 @@ import type { ActiveRun } from './active-run.js';
 import { CollectiveFailures } from './collective-failures.js';
 import { Formation } from './formation.js';
 import type { PreparedStage } from './prepare.js';
+import type { ServingReference } from './reference-replica.js';
 import { RunStop } from './run-stop.js';
 import type { StageContext, Training } from './stage-context.js';
 import { StageProgress } from './stage-progress.js';
 import { StepLoop } from './step-loop.js';
-
-/** Where the stage's reference replica serves. */
-export interface ServingReference {
-  /** Unix socket path. */
-  readonly socket: string;
-}
 
 /**
  * Trains one stage and has its model saved: in one generation of workers after the other, each going on from the last

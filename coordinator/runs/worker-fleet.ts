@@ -1,7 +1,7 @@
 import type { RunConfig } from '../../lib/config/types.js';
 import { ConfigError, RunError } from '../../lib/errors.js';
 import type { ProcessExit } from '../../lib/process/child.js';
-import { untilAborted } from '../cluster/abort.js';
+import { untilAborted } from '../../lib/abort.js';
 import { Crew } from '../cluster/crew.js';
 import { actionFor } from '../cluster/failure-policy.js';
 import type { Loss } from '../cluster/loss.js';

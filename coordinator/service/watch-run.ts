@@ -1,6 +1,6 @@
 import type { ServerWritableStream } from '@grpc/grpc-js';
 import type { v1 } from '../../proto/services.js';
-import { untilAborted } from '../cluster/abort.js';
+import { untilAborted } from '../../lib/abort.js';
 import { News } from '../cluster/news.js';
 import type { Journal } from '../journal/journal.js';
 import { hasEnded } from '../runs/state.js';

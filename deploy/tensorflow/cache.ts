@@ -1,20 +1,17 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { mkdir, readdir, rename, rm } from 'node:fs/promises';
-import { homedir } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join } from 'node:path';
 
 import type { BindingSources } from './binding.js';
-import type { Environment } from './command.js';
 import { compilerFlags } from './compile.js';
 import { tensorFlowVersion, type Build } from './pins.js';
 
-/** Outside `node_modules`, which `npm ci` deletes. Empty variables count as unset, as the XDG specification says. */
-export function cacheRoot(env: Environment): string {
-  if (env['PROSPECT_CACHE']) return resolve(env['PROSPECT_CACHE']);
-  return join(env['XDG_CACHE_HOME'] || join(env['HOME'] || homedir(), '.cache'), 'prospect');
-}
-
-/** The library's directory, named by everything that its content follows from. */
+/**
+ * The library's directory, named by everything that its content follows from. Outside `node_modules`, which `npm ci`
+ * deletes.
+ *
+ * @param root the cache's (lib/cache-root.ts)
+ */
 export function libraryDirectory(root: string, build: Build, sources: BindingSources): string {
   const { packageVersion, headersVersion, files } = sources;
   const ingredients = [build.wheels, packageVersion, headersVersion, files, compilerFlags];

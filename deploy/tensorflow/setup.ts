@@ -1,5 +1,6 @@
+import { cacheRoot } from '../../lib/cache-root.js';
 import { installedPackageRoot, readBindingSources } from './binding.js';
-import { cacheRoot, libraryDirectory } from './cache.js';
+import { libraryDirectory } from './cache.js';
 import { checkTensorFlow } from './check.js';
 import type { Environment } from './command.js';
 import { installLibrary } from './install.js';

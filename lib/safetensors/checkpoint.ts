@@ -53,6 +53,15 @@ export function openCheckpoint(directory: string): Checkpoint {
   );
 }
 
+/** The files that `openCheckpoint` reads. @throws ConfigError where there are none, or the index cannot be read. */
+export function checkpointFiles(directory: string): string[] {
+  const single = join(directory, SINGLE);
+  if (existsSync(single)) return [single];
+  const index = join(directory, INDEX);
+  const shards = new Set(readIndex(index).values());
+  return [index, ...[...shards].map((name) => join(directory, name))];
+}
+
 function openShards(directory: string, index: string): Checkpoint {
   const weightMap = readIndex(index);
   const shards = new Map<string, SafetensorsFile>();

@@ -270,18 +270,22 @@ test('a worker that would compute other bits is refused and not started again; t
   assert.match(strict.run.reason!, /worker-\d is not like worker-\d: its thread count is/);
 });
 
-test('a reference replica that dies fails the run by name', async (t) => {
+test('a reference replica that dies is started again, and the run goes on', async (t) => {
   const c = await startTestCoordinator(t, {
     'worker-0': {
-      onStep: () => {
-        c.launcher.references[0]!.end({ code: 1, signal: null });
-        return undefined;
+      onStep: ({ step }, stepReport) => {
+        if (step === 1) c.launcher.references[0]!.end({ code: 1, signal: null });
+        return { stepReport };
       },
     },
   });
   const train = await writeRows(c.dir, 'train.jsonl', eightRows);
-  const { run } = await runToEnd(c, runFileOf(train));
-  assert.match(run.reason!, /the reference replica exited with code 1; see .*reference-1\.log/);
+  const { run, events } = await runToEnd(c, runFileOf(train));
+  assert.equal(run.state, RunState.RUN_STATE_COMPLETED, run.reason ?? '');
+  assert.ok(noticesOf(events).includes('the reference replica exited with code 1: it is started again'));
+  const [first, second, ...others] = c.launcher.references.map(({ spec }) => spec);
+  assert.deepEqual(second, first);
+  assert.equal(others.length, 0);
 });
 
 test('bad data fails the run before anything is launched, unless bad rows are skipped', async (t) => {

@@ -13,6 +13,17 @@ export function temporaryDirectory(t: { after(cleanUp: () => void): void }): str
   return directory;
 }
 
+const caches = mkdtempSync(join(tmpdir(), 'prospect-test-caches-'));
+process.once('exit', () => rmSync(caches, { recursive: true, force: true, maxRetries: 3 }));
+
+/**
+ * A cache of a command's own, until this process ends: the reference's answers outlive a run, and a test must neither take
+ * them from another run nor leave its own to the user.
+ */
+export function privateCache(): Readonly<Record<string, string>> {
+  return { PROSPECT_CACHE: mkdtempSync(join(caches, 'cache-')) };
+}
+
 export interface Finished {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
@@ -25,11 +36,11 @@ export interface Started {
   readonly finished: Promise<Finished>;
 }
 
-/** Starts `prospect` as a user would. `env` is added to the environment. */
+/** Starts `prospect` as a user would, with a private cache. `env` is added to the environment. */
 export function startProspect(args: readonly string[], env: Readonly<Record<string, string>> = {}): Started {
   const child = spawn(process.execPath, [cli, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, NO_COLOR: '1', ...env },
+    env: { ...process.env, NO_COLOR: '1', ...privateCache(), ...env },
   });
   const output = { stdout: '', stderr: '' };
   child.stdout.setEncoding('utf8').on('data', (text: string) => (output.stdout += text));

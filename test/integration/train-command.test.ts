@@ -9,6 +9,7 @@ import { text } from 'node:stream/consumers';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { fixturePath, readFixture } from '../parity/fixtures.js';
+import { privateCache } from './prospect.js';
 
 const cli = fileURLToPath(new URL('../../deploy/cli/main.js', import.meta.url));
 
@@ -49,7 +50,10 @@ describe('prospect train', { timeout: 5 * timeoutMs }, () => {
   after(() => rm(directory, { recursive: true }));
 
   function start(...args: string[]): ChildProcessByStdio<null, Readable, Readable> {
-    return spawn(process.execPath, [cli, 'train', ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+    return spawn(process.execPath, [cli, 'train', ...args], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, ...privateCache() },
+    });
   }
 
   async function finish(child: ChildProcessByStdio<null, Readable, Readable>) {

@@ -1,4 +1,4 @@
-import { spawnSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -18,4 +18,9 @@ export function smallDisk(t: Pick<TestContext, 'after' | 'skip'>, bytes: number)
     rmdirSync(directory);
   });
   return directory;
+}
+
+/** Makes a disk that `smallDisk` made read-only. */
+export function makeReadOnly(directory: string): void {
+  execFileSync('mount', ['-o', 'remount,ro', directory]);
 }

@@ -1,5 +1,5 @@
 import { parentPort, Worker } from 'node:worker_threads';
-import { ConfigError, RunError } from '../../lib/errors.js';
+import { ConfigError, messageOf, RunError } from '../../lib/errors.js';
 
 /**
  * An engine lives on a compute thread, where its calls may block for seconds; the main thread, where heartbeats and
@@ -73,6 +73,9 @@ export function serveEngine(open: (options: never) => Engine): void {
   });
 }
 
+/** The compute thread has ended, or was ended: nothing can be computed by it any more. */
+export class ComputeThreadEnded extends Error {}
+
 interface Pending {
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: Error) => void;
@@ -83,14 +86,17 @@ export class EngineThread<Options, E extends Engine> {
   private readonly thread: Worker;
   private readonly pending = new Map<number, Pending>();
   private nextId = 0;
-  private ended: Error | null = null;
+  private ended: ComputeThreadEnded | null = null;
+  private tellEnded!: (reason: ComputeThreadEnded) => void;
+  /** Resolves with the reason when the thread ends, by itself or because it is told to. */
+  readonly end = new Promise<ComputeThreadEnded>((resolve) => (this.tellEnded = resolve));
 
   /** @param entry the module that calls `serveEngine` */
   constructor(entry: URL) {
     this.thread = new Worker(entry);
     this.thread.on('message', (answer: Answer) => this.settle(answer));
-    this.thread.on('error', (error) => this.end(error));
-    this.thread.on('exit', (code) => this.end(new Error(`the compute thread ended with code ${code}`)));
+    this.thread.on('error', (error) => this.fail(`failed: ${messageOf(error)}`, error));
+    this.thread.on('exit', (code) => this.fail(`ended with code ${code}`));
   }
 
   /** Opens the engine, in place of the one before. */
@@ -124,8 +130,9 @@ export class EngineThread<Options, E extends Engine> {
     else caller?.reject(fromPlain(answer.error));
   }
 
-  private end(reason: Error): void {
-    this.ended ??= reason;
+  private fail(how: string, cause?: Error): void {
+    this.ended ??= new ComputeThreadEnded(`the compute thread ${how}`, { cause });
+    this.tellEnded(this.ended);
     for (const { reject } of this.pending.values()) reject(this.ended);
     this.pending.clear();
   }

@@ -1,23 +1,50 @@
-import { credentials, type Client, type ServiceError } from '@grpc/grpc-js';
+import { setTimeout as delay } from 'node:timers/promises';
+import { credentials, status, type Client, type ServiceError } from '@grpc/grpc-js';
 import { RunError } from '../../lib/errors.js';
 import { callUnary, connect } from '../../proto/calls.js';
-import { referenceService } from '../../proto/services.js';
+import { referenceService, type v1 } from '../../proto/services.js';
 import { completionLength, type Sequence } from '../model/batch.js';
 import type { CompletionLogps } from '../model/completion-logps.js';
 import { ownSequences, mismatchedSequences, type Leaf } from '../trainer/work.js';
 import { readCompletion, type ReferenceAnswer } from './answer.js';
 
-/** Asks the node's reference replica for whole leaves. */
+/** Told how the replica does. */
+export interface ReferenceObserver {
+  /** It answered; `cached` where it knew the answer from its disk. */
+  answered(cached: boolean): void;
+  /** It is gone; what is asked of it waits for the next one. */
+  lost(reason: string): void;
+  /** It answers again. */
+  back(): void;
+}
+
+const FIRST_RETRY_MS = 100;
+const LONGEST_RETRY_MS = 2_000;
+
+/** How soon the channel tries a socket again that refused; grpc-js would wait for up to two minutes. */
+const reconnecting = {
+  'grpc.initial_reconnect_backoff_ms': FIRST_RETRY_MS,
+  'grpc.max_reconnect_backoff_ms': LONGEST_RETRY_MS,
+};
+
+/**
+ * Asks the node's reference replica for whole leaves. A replica that is gone is started again by the coordinator, on the
+ * same socket, and is asked again until it answers: a leaf has no deadline, as it may take minutes. One that hangs is
+ * killed by the coordinator; where nobody does, the channel's pings find it out.
+ */
 export class ReferenceClient {
   private readonly client: Client;
   private readonly name: string;
+  private readonly closing = new AbortController();
+  private isLost = false;
 
   /** @param byToken ask for the log-probs of every token too */
   constructor(
     socketPath: string,
     private readonly byToken: boolean,
+    private readonly observer: ReferenceObserver,
   ) {
-    this.client = connect(`unix:${socketPath}`, credentials.createInsecure());
+    this.client = connect(`unix:${socketPath}`, credentials.createInsecure(), reconnecting);
     this.name = `the reference replica at ${socketPath}`;
   }
 
@@ -33,25 +60,58 @@ export class ReferenceClient {
     }));
   }
 
+  /** Rejects whatever still waits for an answer. */
   close(): void {
+    this.closing.abort();
     this.client.close();
   }
 
   private async logps(sequences: readonly Sequence[]): Promise<CompletionLogps[]> {
     if (sequences.length === 0) return [];
     const messages = sequences.map(({ ids, completionStart }) => ({ ids: Array.from(ids), completionStart }));
-    const request = { sequences: messages, byToken: this.byToken };
-    const { completions } = await callUnary(this.client, referenceService.logProbs, request).catch(
-      (error: unknown) => {
-        // grpc-js rejects with a ServiceError only.
-        throw new RunError(`${this.name}: ${(error as ServiceError).details}`);
-      },
-    );
+    const { completions, cached } = await this.ask({ sequences: messages, byToken: this.byToken });
     if (completions.length !== sequences.length) {
       throw new RunError(`${this.name} gave ${completions.length} answers for ${sequences.length} sequences`);
     }
+    this.observer.answered(cached);
     return completions.map((message, i) =>
       readCompletion(message, this.byToken ? completionLength(sequences[i]!) : null, this.name),
     );
   }
+
+  /** Asks until there is an answer. @throws RunError where the replica refuses, or this client is closed */
+  private async ask(request: v1.LogProbsRequest.$Properties): Promise<v1.LogProbsResponse> {
+    const { signal } = this.closing;
+    for (let retryMs = FIRST_RETRY_MS; ; retryMs = Math.min(2 * retryMs, LONGEST_RETRY_MS)) {
+      this.requireOpen();
+      try {
+        const response = await callUnary(this.client, referenceService.logProbs, request, { signal });
+        if (this.isLost) this.observer.back();
+        this.isLost = false;
+        return response;
+      } catch (error) {
+        this.requireOpen();
+        // grpc-js rejects with a ServiceError only.
+        const { code, details } = error as ServiceError;
+        if (!meansLost(code, details)) throw new RunError(`${this.name}: ${details}`);
+        if (!this.isLost) this.observer.lost(details);
+        this.isLost = true;
+        // Ends at once where this client is closed, as the next turn then sees.
+        await delay(retryMs, undefined, { signal }).catch(() => undefined);
+      }
+    }
+  }
+
+  private requireOpen(): void {
+    if (this.closing.signal.aborted) throw new RunError(`${this.name} is not needed any more`);
+  }
+}
+
+/**
+ * Whether a call failed because the replica went away. It cancels what it is asked when it is told to end; and where the
+ * connection breaks while a request is still being written, grpc-js says INTERNAL, in these words of its own.
+ */
+function meansLost(code: status, details: string): boolean {
+  if (code === status.UNAVAILABLE || code === status.CANCELLED) return true;
+  return code === status.INTERNAL && details.startsWith('Received RST_STREAM');
 }

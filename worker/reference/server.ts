@@ -1,11 +1,13 @@
+import { rmSync } from 'node:fs';
 import { Server, ServerCredentials, status } from '@grpc/grpc-js';
 import { HealthImplementation } from 'grpc-health-check';
 import { UserError, messageOf } from '../../lib/errors.js';
 import { channelOptions, serve, type StatusLike } from '../../proto/calls.js';
 import { referenceService, type v1 } from '../../proto/services.js';
-import type { EngineThread } from '../compute/engine-thread.js';
+import { ComputeThreadEnded, type EngineThread } from '../compute/engine-thread.js';
 import type { Sequence } from '../model/language-model.js';
 import { completionMessage } from './answer.js';
+import type { ReferenceCache } from './cache/reference-cache.js';
 import type { OpenReference, ReferenceEngine } from './reference-engine.js';
 
 /** A caller's mistake: answered with INVALID_ARGUMENT. */
@@ -33,27 +35,45 @@ export function readSequences(request: v1.LogProbsRequest, vocabSize: number): S
 }
 
 function toStatus(error: unknown): StatusLike {
-  const code = error instanceof BadRequest ? status.INVALID_ARGUMENT : status.INTERNAL;
-  return { code, details: messageOf(error) };
+  return { code: codeOf(error), details: messageOf(error) };
+}
+
+function codeOf(error: unknown): status {
+  if (error instanceof BadRequest) return status.INVALID_ARGUMENT;
+  // The process ends then, and the next one may be asked again.
+  return error instanceof ComputeThreadEnded ? status.UNAVAILABLE : status.INTERNAL;
+}
+
+/** What the service answers with. */
+export interface Replica {
+  readonly engine: EngineThread<OpenReference, ReferenceEngine>;
+  readonly vocabSize: number;
+  /** Null to compute every leaf. */
+  readonly cache: ReferenceCache | null;
+}
+
+/** Log-probs of one micro-batch: known from before, or computed whole and alone, one after the other. */
+async function answer(
+  request: v1.LogProbsRequest,
+  { engine, vocabSize, cache }: Replica,
+): Promise<v1.LogProbsResponse.$Properties> {
+  const { byToken } = request;
+  const leaf = { sequences: readSequences(request, vocabSize), byToken };
+  const known = (await cache?.find(leaf)) ?? null;
+  const completions = known ?? (await engine.call('score', leaf.sequences, byToken));
+  if (known === null) cache?.keep(leaf, completions);
+  return { completions: completions.map(completionMessage), cached: known !== null };
 }
 
 /**
- * Serves the reference's log-probs on a Unix socket. Each request is one micro-batch, computed whole and alone, one after
- * the other on the compute thread.
+ * Serves the reference's log-probs on a Unix socket, in the place of a socket that a killed replica left there. Requests
+ * that come while the engine still opens wait for it.
  */
-export async function serveReference(
-  socketPath: string,
-  engine: EngineThread<OpenReference, ReferenceEngine>,
-  vocabSize: number,
-): Promise<Server> {
+export async function serveReference(socketPath: string, replica: Replica): Promise<Server> {
   const server = new Server(channelOptions);
-  const logProbs = async (request: v1.LogProbsRequest): Promise<v1.LogProbsResponse.$Properties> => ({
-    completions: (await engine.call('score', readSequences(request, vocabSize), request.byToken)).map(
-      completionMessage,
-    ),
-  });
-  serve(server, referenceService, { logProbs }, toStatus);
+  serve(server, referenceService, { logProbs: (request) => answer(request, replica) }, toStatus);
   new HealthImplementation({ '': 'SERVING', 'prospect.v1.ReferenceService': 'SERVING' }).addToServer(server);
+  rmSync(socketPath, { force: true });
   await new Promise<void>((resolve, reject) => {
     server.bindAsync(`unix:${socketPath}`, ServerCredentials.createInsecure(), (error) => {
       if (error === null) resolve();

@@ -1,10 +1,14 @@
+import { realpathSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 
 import { ConfigError, messageOf } from '../../lib/errors.js';
 import type { NativeBinding } from './binding.js';
 
 const PACKAGE = '@tensorflow/tfjs-node-gpu';
+const BINDING = 'lib/napi-v8/tfjs_binding.node';
+
+const require = createRequire(import.meta.url);
 
 let loaded: NativeBinding | undefined;
 
@@ -19,12 +23,22 @@ export function loadTensorFlow(): NativeBinding {
   return loaded;
 }
 
+/**
+ * Names the build that is loaded: set-up links the binding from a directory that is named by version, device and all that
+ * the library is made from.
+ */
+export function tensorFlowBuild(): string {
+  return basename(join(realpathSync(bindingPath()), '../..'));
+}
+
+function bindingPath(): string {
+  return join(dirname(require.resolve(`${PACKAGE}/package.json`)), BINDING);
+}
+
 function requireBinding(): NativeBinding {
-  const require = createRequire(import.meta.url);
   let binding: unknown;
   try {
-    const root = dirname(require.resolve(`${PACKAGE}/package.json`));
-    binding = require(join(root, 'lib/napi-v8/tfjs_binding.node'));
+    binding = require(bindingPath());
   } catch (error) {
     const [reason] = messageOf(error).split('\n');
     throw new ConfigError(

@@ -5,6 +5,7 @@ import type { CheckpointWriter } from '../checkpoint/checkpoint-writer.js';
 import type { Collective } from '../collective/collective.js';
 import type { EngineThread } from '../compute/engine-thread.js';
 import type { OpenPolicy, PolicyEngine } from '../compute/policy-engine.js';
+import type { ReferenceObserver } from '../reference/client.js';
 import type { CoordinatorLink, Order } from './coordinator-link.js';
 import { Generation, GenerationOver } from './generation.js';
 import { OpenStage } from './stage.js';
@@ -23,6 +24,7 @@ export interface SessionParts {
   readonly collective: Collective;
   readonly checkpoints: CheckpointWriter;
   readonly onStep: (task: StepTask, outcome: StepOutcome) => void;
+  readonly referenceObserver: ReferenceObserver;
 }
 
 /**
@@ -79,14 +81,14 @@ export class Session {
   }
 
   private async openStage(start: v1.StageStart): Promise<void> {
-    const { link, policy, collective } = this.parts;
+    const { link, policy, collective, referenceObserver } = this.parts;
     if (start.heartbeatIntervalMs === 0)
       throw new RunError('the coordinator did not say how often it wants a heartbeat');
     link.beatEvery(start.heartbeatIntervalMs);
     await this.endGeneration('a stage starts');
     if (this.stage?.takeAgain(start) !== true) {
       this.stage?.close();
-      this.stage = await OpenStage.open(start, policy, collective);
+      this.stage = await OpenStage.open(start, policy, collective, referenceObserver);
     }
     const { trainableParameters } = this.stage;
     link.send({ stageReady: { stage: start.stage, trainableParameters } });

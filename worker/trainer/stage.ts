@@ -11,7 +11,7 @@ import type { OpenPolicy, PolicyEngine } from '../compute/policy-engine.js';
 import { objectiveOf } from '../losses/methods.js';
 import { describeModel } from '../model/description.js';
 import { FlatBuffer } from '../parameters/flat-buffer.js';
-import { ReferenceClient } from '../reference/client.js';
+import { ReferenceClient, type ReferenceObserver } from '../reference/client.js';
 import { StageState } from './state/stage-state.js';
 import type { LeafAnswers, StepContext } from './step.js';
 import type { Leaf, StageFacts } from './work.js';
@@ -23,6 +23,7 @@ export class OpenStage {
     readonly facts: StageFacts,
     readonly context: StepContext,
     readonly state: StageState,
+    private readonly observer: ReferenceObserver,
     private reference: ReferenceClient | null,
   ) {}
 
@@ -31,6 +32,7 @@ export class OpenStage {
     start: v1.StageStart,
     policy: EngineThread<OpenPolicy, PolicyEngine>,
     collective: Collective,
+    observer: ReferenceObserver,
   ): Promise<OpenStage> {
     const stage = configOf(start);
     const { vocabSize } = describeModel(stage.model).config;
@@ -49,7 +51,8 @@ export class OpenStage {
     const needs = needsOf(stage.objective);
     const facts = { stage: start.stage, vocabSize, needs };
     const state = new StageState(policy, layout, buffers);
-    return new OpenStage(start, facts, context, state, openReference(start, needs));
+    const reference = openReference(start, needs, observer);
+    return new OpenStage(start, facts, context, state, observer, reference);
   }
 
   get trainableParameters(): number {
@@ -65,7 +68,7 @@ export class OpenStage {
     if (!isDeepStrictEqual(same(start), same(this.start))) return false;
     if (start.referenceSocket !== this.start.referenceSocket) {
       this.reference?.close();
-      this.reference = openReference(start, this.facts.needs);
+      this.reference = openReference(start, this.facts.needs, this.observer);
     }
     return true;
   }
@@ -90,10 +93,14 @@ function configOf({ runYaml }: v1.StageStart): StageConfig & { readonly model: s
   return { ...stage, model };
 }
 
-function openReference({ referenceSocket }: v1.StageStart, needs: MethodNeeds): ReferenceClient | null {
+function openReference(
+  { referenceSocket }: v1.StageStart,
+  needs: MethodNeeds,
+  observer: ReferenceObserver,
+): ReferenceClient | null {
   if (!needs.reference) return null;
   if (referenceSocket === '') throw new RunError('the method needs a reference replica, and none was given');
-  return new ReferenceClient(referenceSocket, needs.tokenLevel);
+  return new ReferenceClient(referenceSocket, needs.tokenLevel, observer);
 }
 
 /** One leaf at a time: the replica computes one after the other anyway, and the first answers are needed first. */

@@ -55,12 +55,17 @@ class ScriptedReference implements LaunchedReference {
   readonly ready = Promise.resolve();
   readonly exited: Promise<ProcessExit>;
   readonly spec: ReferenceSpec;
+  hangs = false;
   end!: (exit: ProcessExit) => void;
 
   constructor(spec: ReferenceSpec) {
     this.spec = spec;
     this.name = spec.name;
     this.exited = new Promise((resolve) => (this.end = resolve));
+  }
+
+  isServing(): Promise<boolean> {
+    return Promise.resolve(!this.hangs);
   }
 
   stop(): Promise<ProcessExit> {

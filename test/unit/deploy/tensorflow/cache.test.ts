@@ -1,20 +1,12 @@
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
-import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 
 import type { BindingSources } from '../../../../deploy/tensorflow/binding.js';
-import { cacheRoot, libraryDirectory, makeAtomically } from '../../../../deploy/tensorflow/cache.js';
+import { libraryDirectory, makeAtomically } from '../../../../deploy/tensorflow/cache.js';
 import { builds } from '../../../../deploy/tensorflow/pins.js';
 import { temporaryDirectory } from './temporary-directory.js';
-
-test('the cache is PROSPECT_CACHE, else below XDG_CACHE_HOME, else below ~/.cache', () => {
-  assert.equal(cacheRoot({ PROSPECT_CACHE: '/a', XDG_CACHE_HOME: '/b', HOME: '/c' }), '/a');
-  assert.equal(cacheRoot({ PROSPECT_CACHE: '', XDG_CACHE_HOME: '/b', HOME: '/c' }), '/b/prospect');
-  assert.equal(cacheRoot({ XDG_CACHE_HOME: '', HOME: '/c' }), '/c/.cache/prospect');
-  assert.equal(cacheRoot({}), join(homedir(), '.cache', 'prospect'));
-});
 
 const sources: BindingSources = {
   packageRoot: '/package',
