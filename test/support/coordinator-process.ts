@@ -95,7 +95,8 @@ export class CoordinatorProcess {
   }
 
   references(): RunningProcess[] {
-    return this.processes().filter(({ command }) => command.includes('worker/reference/main.js'));
+    // The coordinator's own arguments name the program too.
+    return this.processes().filter(({ command }) => command.includes('worker/reference/main.js --model'));
   }
 }
 
