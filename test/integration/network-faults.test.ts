@@ -7,7 +7,7 @@ import { after, before, describe, test, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { setTimeout as delay } from 'node:timers/promises';
 import { credentials } from '@grpc/grpc-js';
-import { pino } from 'pino';
+import { destination, pino } from 'pino';
 import type { LaunchedProcess, WorkerSpec } from '../../coordinator/launch/launcher.js';
 import { ProcessLauncher } from '../../coordinator/launch/process-launcher.js';
 import { startCoordinator } from '../../coordinator/server.js';
@@ -105,7 +105,7 @@ describe('a network that fails changes no weight', { skip, timeout: 900_000 }, (
       metricsListen: null,
       makeLauncher: (address) => new NetworkLauncher(address, join(dir, 'state'), network.nodes),
       cluster,
-      log: pino({ level: 'silent' }),
+      log: pino(destination({ dest: join(dir, 'coordinator.log'), sync: true })),
       onFatal: (error) => {
         throw error;
       },
@@ -114,6 +114,7 @@ describe('a network that fails changes no weight', { skip, timeout: 900_000 }, (
     t.after(async () => {
       client.close();
       await coordinator.stop('the test is over');
+      // What is still connected to a machine that was cut off now hears that nobody is there.
       network.nodes.forEach((_, node) => network.setWire(node, {}));
     });
     const keys = { workers: machines, max_steps: steps, save_steps: 5 };
