@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { RunError } from '../../lib/errors.js';
 import { untilAborted } from '../../lib/abort.js';
 import type { CrewMember, FromWorker, ToWorker } from './crew-member.js';
@@ -48,6 +49,8 @@ export class Generation {
     this.number = number;
     this.members = members;
     this.signal = AbortSignal.any([runSignal, this.#end.signal]);
+    // All members' answers are waited for with it at once.
+    setMaxListeners(0, this.signal);
     this.#places = members.map((member) => ({ member, inbox: new Inbox(), current: false }));
   }
 

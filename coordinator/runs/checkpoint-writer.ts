@@ -84,17 +84,17 @@ export class CheckpointWriter {
     const part = v1.CheckpointPart.create(message);
     if (draft === null || !isSame(draft, part) || !draft.waitingFor.has(from)) return;
     if (part.error !== '') {
-      void this.#abandon(draft, `${from.workerId}: ${part.error}`);
+      this.#inBackground(this.#abandon(draft, `${from.workerId}: ${part.error}`));
       return;
     }
     draft.waitingFor.delete(from);
     draft.parts.push(readPart(part));
-    if (draft.waitingFor.size === 0) void this.#finish(draft);
+    if (draft.waitingFor.size === 0) this.#inBackground(this.#finish(draft));
   }
 
   /** A worker whose part is missing will not write it any more. */
   gone(member: CrewMember): void {
-    if (this.#draft?.waitingFor.has(member) === true) void this.#abandon(this.#draft);
+    if (this.#draft?.waitingFor.has(member) === true) this.#inBackground(this.#abandon(this.#draft));
   }
 
   /** Resolves once nothing is being written. */
@@ -108,6 +108,11 @@ export class CheckpointWriter {
     if (draft === null) return;
     if (draft.waitingFor.size > 0) await this.#abandon(draft);
     else await draft.settled;
+  }
+
+  /** Only the journal can fail it, and with that the run. */
+  #inBackground(work: Promise<void>): void {
+    work.catch((error: unknown) => this.#run.fail(error as Error));
   }
 
   async #begin(id: StepId, members: readonly CrewMember[]): Promise<Draft | null> {

@@ -29,6 +29,16 @@ export async function executeRun(
     signal: AbortSignal.any([control.stopped, failure.signal]),
     fail: (error) => failure.abort(error),
   };
+  try {
+    await executeStages(run, control);
+  } catch (error) {
+    // Whatever failed while the run was being stopped, failed because of that.
+    throw run.signal.aborted ? run.signal.reason : error;
+  }
+}
+
+async function executeStages(run: ActiveRun, control: RunControl): Promise<void> {
+  const { record } = run;
   const config = readRunFile(record.runYaml, record.outputDir);
   const stages = await prepareStages(run, config);
   requireSameData(run, stages);
@@ -37,7 +47,7 @@ export async function executeRun(
     stages.reduce((sum, { planner }) => sum + planner.totalSteps, 0),
   );
   await removeLeftovers(run, stages);
-  await trainStages(run, config, stages, control);
+  if (unfinished(run, stages).length > 0) await trainStages(run, config, stages, control);
 }
 
 async function trainStages(

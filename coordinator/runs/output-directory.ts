@@ -37,13 +37,13 @@ export function stageModelDirectory(
 
 /**
  * Removes what a worker had written of the stages' models when it was killed. (It writes each under such a name beside
- * its place, and moves it there when it is complete.) Call it when no worker is left.
+ * its place, and moves it there when it is complete, in place of what was there.) Call it when no worker is left.
  */
 export async function removePartialModels(modelDirectories: readonly string[]): Promise<void> {
   for (const directory of modelDirectories) {
     const parent = dirname(directory);
     if (!existsSync(parent)) continue;
-    const partial = new RegExp(`^\\.${basename(directory)}\\.\\d+\\.tmp$`);
+    const partial = new RegExp(`^\\.${basename(directory)}\\.\\d+\\.(tmp|old)$`);
     const found = (await readdir(parent)).filter((name) => partial.test(name));
     for (const name of found) await rm(join(parent, name), { recursive: true, force: true });
   }

@@ -100,8 +100,7 @@ export class RunQueue {
       this.#journal.transition(id, 'completed');
       log.info('run completed');
     } catch (error) {
-      // Whatever failed while the run was being stopped, failed because of that.
-      this.#recordEnd(id, stopping.signal.aborted ? stopping.signal.reason : error, log);
+      this.#recordEnd(id, error, log);
     } finally {
       this.#current = undefined;
     }

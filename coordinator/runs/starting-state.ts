@@ -41,7 +41,7 @@ export async function findStartingState(
 
   const { found, refused } = await checkpoints.newestSound(wanted);
   for (const { directory, reason } of refused) {
-    notify(run, `the checkpoint ${directory} is damaged and not used: ${reason}`, { warning: true });
+    notify(run, `the checkpoint ${directory} is not used: ${reason}`, { warning: true });
   }
   const { step: foundStep = 0, directory = '' } = found ?? {};
   if (group !== null && group.step >= foundStep && group.step > 0) return heldBy(group);

@@ -12,7 +12,8 @@ export type RunState =
 const transitions = {
   queued: ['starting', 'failed', 'cancelled'],
   // Back to queued: the coordinator ended in the middle.
-  starting: ['running', 'failed', 'cancelled', 'queued'],
+  // At once completed: the coordinator ended when nothing was left to do.
+  starting: ['running', 'completed', 'failed', 'cancelled', 'queued'],
   running: ['recovering', 'completed', 'failed', 'cancelled', 'queued'],
   recovering: ['running', 'failed', 'cancelled', 'queued'],
   completed: [],

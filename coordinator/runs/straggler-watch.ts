@@ -1,6 +1,8 @@
 /** How much slower than the others a worker may be, and for how many steps in a row, until someone is told. */
 const SLOW_RATIO = 2;
 const SLOW_STEPS = 3;
+/** Nobody minds waiting for less: a busy machine makes tiny steps uneven. */
+const NOTICEABLE_WAIT_MS = 100;
 
 /** What a worker computed in a step, and in what time. */
 export interface WorkerPace {
@@ -21,15 +23,21 @@ export class StragglerWatch {
   } {
     const busy = paces.filter(({ leaves, computeMs }) => leaves > 0 && computeMs > 0);
     const ratios = new Map<string, number>();
+    const stragglers: string[] = [];
     for (const pace of busy) {
+      const { workerId, computeMs } = pace;
       const others = busy.filter((other) => other !== pace).map(perLeaf);
-      if (others.length > 0) ratios.set(pace.workerId, perLeaf(pace) / median(others));
+      if (others.length === 0) continue;
+      const ratio = perLeaf(pace) / median(others);
+      const waitMs = computeMs - computeMs / ratio;
+      ratios.set(workerId, ratio);
+      stragglers.push(...this.#judge(workerId, ratio > SLOW_RATIO && waitMs >= NOTICEABLE_WAIT_MS));
     }
-    return { ratios, stragglers: [...ratios].flatMap((each) => this.#judge(...each)) };
+    return { ratios, stragglers };
   }
 
-  #judge(workerId: string, ratio: number): string[] {
-    const slowSteps = ratio > SLOW_RATIO ? (this.#slowSteps.get(workerId) ?? 0) + 1 : 0;
+  #judge(workerId: string, isSlow: boolean): string[] {
+    const slowSteps = isSlow ? (this.#slowSteps.get(workerId) ?? 0) + 1 : 0;
     this.#slowSteps.set(workerId, slowSteps);
     if (slowSteps < SLOW_STEPS || this.#told.has(workerId)) return [];
     this.#told.add(workerId);

@@ -47,7 +47,13 @@ export class WorkerFleet {
     const first = run.journal.memberships(id)[0]?.members[0];
     this.crew = new Crew(run.cluster, first, {
       expects: (workerId) => this.#isWanted(workerId) && this.#places.get(workerId)?.givenUp === false,
-      lost: (loss) => this.#lost(loss),
+      lost: (loss) => {
+        try {
+          this.#lost(loss);
+        } catch (error) {
+          run.fail(error as Error);
+        }
+      },
       released: (workerId) => this.#released(workerId),
     });
   }

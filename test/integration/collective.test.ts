@@ -5,7 +5,14 @@ import { describe, it, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
 import { rootOf } from '../../worker/reduction/tree.js';
-import { hashOf, LEAF_COUNT, leavesOf, type Assignment, type Report } from '../support/collective-work.js';
+import {
+  hashOf,
+  LARGE_LAYOUT,
+  LEAF_COUNT,
+  leavesOf,
+  type Assignment,
+  type Report,
+} from '../support/collective-work.js';
 import { treeSum } from '../support/leaves.js';
 import { waitUntil } from '../support/wait-until.js';
 
@@ -38,7 +45,7 @@ class Worker {
   async reported<K extends Report['kind']>(kind: K, count: number): Promise<Extract<Report, { kind: K }>[]> {
     const found = () =>
       this.reports.filter((report): report is Extract<Report, { kind: K }> => report.kind === kind);
-    await waitUntil(() => found().length >= count, `${count} reports '${kind}'`);
+    await waitUntil(() => found().length >= count, `${count} reports '${kind}'`, 60_000);
     return found().slice(0, count);
   }
 
@@ -71,6 +78,30 @@ describe('collectives between processes', () => {
         steps.map(({ sum }) => sum),
         [0, 1, 2].map(expectedSum),
       );
+    }
+    for (const worker of workers) assert.deepEqual(await worker.close(), { code: 0, signal: null });
+  });
+
+  it('send most of a gradient before its last tensor is computed, and sum to the same bits', async (t) => {
+    const { workers, endpoints } = await startWorkers(t, 3, 60_000);
+    // The second rank holds two nodes, one of them of two leaves.
+    workers.forEach((worker, rank) =>
+      worker.assign({
+        generation: 1,
+        rank,
+        endpoints,
+        runStarts: [0, 1, 4, LEAF_COUNT],
+        steps: 1,
+        overlapped: true,
+      }),
+    );
+    const expected = hashOf(treeSum(leavesOf(0, LARGE_LAYOUT), rootOf(LEAF_COUNT)));
+    for (const worker of workers) {
+      const [sent] = await worker.reported('sentBeforeEnd', 1);
+      t.diagnostic(`${(100 * sent!.share).toFixed(0)} % sent before the last tensor`);
+      assert.ok(sent!.share > 0.75);
+      const [step] = await worker.reported('step', 1);
+      assert.equal(step!.sum, expected);
     }
     for (const worker of workers) assert.deepEqual(await worker.close(), { code: 0, signal: null });
   });

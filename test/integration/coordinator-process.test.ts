@@ -3,11 +3,11 @@ import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { credentials } from '@grpc/grpc-js';
+import { credentials, type Client } from '@grpc/grpc-js';
 import { ConfigError, RunError } from '../../lib/errors.js';
 import { spawnChild } from '../../lib/process/child.js';
-import { connect } from '../../proto/calls.js';
-import { v1 } from '../../proto/services.js';
+import { connect, openServerStream } from '../../proto/calls.js';
+import { runService, v1 } from '../../proto/services.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 import { LifeSigns } from './coordinator-doubles/life-signs.js';
 import {
@@ -82,57 +82,91 @@ test('a run with processes of its own; SIGTERM leaves nothing behind', async (t)
   assert.deepEqual(await socketDirectories(dir), []);
 });
 
-test('SIGTERM in the middle of a run cancels it and takes all processes along', async (t) => {
+test('SIGTERM in the middle of a run takes all processes along, and the next coordinator goes on with it', async (t) => {
   const dir = await temporaryDirectory(t);
   const lifeSigns = await LifeSigns.listen(t);
   const { child, client, temporary } = await start(t, dir, lifeSigns, { hang: true });
-  const { runId } = await submitRun(client, dir);
-  const watching = watch(client, runId);
-  await lifeSigns.until('reference', 'worker-0', 'worker-1');
+  const { runId, outputDir } = await submitRun(client, dir);
+  await untilMembers(client, runId, 2);
   assert.deepEqual(await child.stop({ graceMs: 60_000 }), { code: 0, signal: null });
   await lifeSigns.until();
   assert.deepEqual(await readdir(temporary), []);
-  const { run } = (await watching).at(-1)!;
-  assert.equal(run?.state, v1.RunState.RUN_STATE_CANCELLED);
-  assert.equal(run.reason, 'the coordinator was stopped by SIGTERM');
+  await goesOn(t, { dir, lifeSigns, runId, outputDir });
 });
 
-test('kill -9 of the coordinator ends its children, and the next one knows of the run', async (t) => {
+test('kill -9 of the coordinator ends its children, and the next one goes on with the run', async (t) => {
   const dir = await temporaryDirectory(t);
   const lifeSigns = await LifeSigns.listen(t);
   const first = await start(t, dir, lifeSigns, { hang: true });
-  const { runId } = await submitRun(first.client, dir);
-  await lifeSigns.until('reference', 'worker-0', 'worker-1');
+  const { runId, outputDir } = await submitRun(first.client, dir);
+  await untilMembers(first.client, runId, 2);
   await first.child.stop({ graceMs: 0 });
   await lifeSigns.until();
-
   assert.equal((await socketDirectories(dir)).length, 1);
-  const second = await start(t, dir, lifeSigns);
-  assert.deepEqual(await readdir(second.temporary), []);
-  const run = await getRun(second.client, runId);
-  assert.deepEqual(
-    [run.state, run.reason],
-    [v1.RunState.RUN_STATE_FAILED, 'the coordinator died while the run was under way'],
-  );
-  await second.child.stop({ graceMs: 60_000 });
+  await goesOn(t, { dir, lifeSigns, runId, outputDir });
   assert.deepEqual(await socketDirectories(dir), []);
 });
 
-test('kill -9 of a worker fails the run with its name and log', async (t) => {
+test('kill -9 of a worker is told with its reason, and another process takes its place', async (t) => {
   const dir = await temporaryDirectory(t);
   const lifeSigns = await LifeSigns.listen(t);
-  const { client } = await start(t, dir, lifeSigns, { hang: true });
-  const { runId, outputDir } = await submitRun(client, dir);
-  const [, , worker1] = await lifeSigns.until('reference', 'worker-0', 'worker-1');
-  process.kill(worker1!.pid, 'SIGKILL');
-  await watch(client, runId);
-  const { reason } = await getRun(client, runId);
-  assert.equal(
-    reason,
-    `worker-1 was killed by SIGKILL in the middle of the run; see ${join(outputDir, 'logs/worker-1.log')}`,
+  const { child, client } = await start(t, dir, lifeSigns, { hang: true });
+  const { runId } = await submitRun(client, dir);
+  await untilMembers(client, runId, 2);
+  const [, , before] = await lifeSigns.until('reference', 'worker-0', 'worker-1');
+  process.kill(before!.pid, 'SIGKILL');
+  const changed = await untilMembers(client, runId, 1);
+  assert.deepEqual(
+    (changed.lost ?? []).map(({ workerId, reason }) => [workerId, reason]),
+    [['worker-1', 'was killed by SIGKILL in the middle of the run']],
   );
+  const { pid } = before!;
+  const [, , after] = await lifeSigns.until('reference', 'worker-0', 'worker-1');
+  assert.notEqual(after!.pid, pid);
+  await child.stop({ graceMs: 60_000 });
   await lifeSigns.until();
 });
+
+/** Resolves when a generation of so many workers goes on. */
+async function untilMembers(
+  client: Client,
+  runId: string,
+  count: number,
+): Promise<v1.MembershipChanged.$Properties> {
+  const stream = openServerStream(client, runService.watchRun, { runId, afterSequence: 0 });
+  try {
+    for await (const { membershipChanged } of stream as AsyncIterable<v1.WatchRunResponse>) {
+      if (membershipChanged?.workers?.length === count) return membershipChanged;
+    }
+  } finally {
+    stream.on('error', () => undefined);
+    stream.cancel();
+  }
+  throw new Error(`the run ended without ${count} members`);
+}
+
+/** A coordinator on the same state takes the run to its end without being asked. */
+async function goesOn(
+  t: TestContext,
+  run: {
+    readonly dir: string;
+    readonly lifeSigns: LifeSigns;
+    readonly runId: string;
+    readonly outputDir: string;
+  },
+): Promise<void> {
+  const { child, client, temporary } = await start(t, run.dir, run.lifeSigns);
+  assert.deepEqual(await readdir(temporary), []);
+  await watch(client, run.runId);
+  const { state, reason } = await getRun(client, run.runId);
+  assert.equal(state, v1.RunState.RUN_STATE_COMPLETED, reason ?? '');
+  const lines = (await readFile(join(run.outputDir, 'metrics.jsonl'), 'utf8')).trimEnd().split('\n');
+  assert.deepEqual(
+    lines.map((line) => (JSON.parse(line) as { step: number }).step),
+    [1, 2],
+  );
+  await child.stop({ graceMs: 60_000 });
+}
 
 test('a second coordinator on the same state, and bad arguments, are errors', async (t) => {
   const dir = await temporaryDirectory(t);

@@ -102,7 +102,13 @@ test('a run of two stages, from its data to its model', async (t) => {
   assert.deepEqual([kto['num_tokens'], kto['learning_rate']], [40, 0.001]);
   assert.deepEqual([rows[2]!['rewards/rejected'], rows[2]!['rewards/margins']], [null, null]);
 
-  assert.deepEqual((await readdir(outputDir)).sort(), ['metrics.jsonl', 'model', 'run.yaml', 'stages']);
+  assert.deepEqual((await readdir(outputDir)).sort(), [
+    'metrics.jsonl',
+    'model',
+    'run.yaml',
+    'stages',
+    'tensorboard',
+  ]);
   assert.deepEqual(await readdir(join(outputDir, 'stages')), ['1-sft']);
   assert.match(await readFile(join(outputDir, 'run.yaml'), 'utf8'), /global_batch_size: 4/);
 
@@ -441,6 +447,9 @@ test('health over gRPC and HTTP, and Prometheus metrics', async (t) => {
     'prospect_tokens_total 40',
     'prospect_step_phase_seconds_count{worker="worker-1",phase="all_reduce"} 2',
     'prospect_workers 0',
+    'prospect_workers_lost_total 0',
+    'prospect_worker_restarts_total 0',
+    'prospect_skipped_steps_total 0',
   ]) {
     assert.ok(text.includes(`${line}\n`), line);
   }

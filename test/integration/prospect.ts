@@ -17,11 +17,11 @@ const caches = mkdtempSync(join(tmpdir(), 'prospect-test-caches-'));
 process.once('exit', () => rmSync(caches, { recursive: true, force: true, maxRetries: 3 }));
 
 /**
- * A cache of a command's own, until this process ends: the reference's answers outlive a run, and a test must neither take
- * them from another run nor leave its own to the user.
+ * A cache of reference answers of a command's own, until this process ends: they outlive a run, and a test must neither
+ * take them from another run nor leave its own to the user.
  */
 export function privateCache(): Readonly<Record<string, string>> {
-  return { PROSPECT_CACHE: mkdtempSync(join(caches, 'cache-')) };
+  return { PROSPECT_REFERENCE_CACHE: mkdtempSync(join(caches, 'cache-')) };
 }
 
 export interface Finished {

@@ -98,7 +98,7 @@ describe('the replica', () => {
       name: 'the replica',
       entry: referenceEntry,
       args: ['--model', llama, '--socket', socket, '--threads', '1', ...more],
-      env: { PROSPECT_CACHE: cache },
+      env: { PROSPECT_REFERENCE_CACHE: cache },
       logFile,
     });
     t.after(() => child.stop({ graceMs: 0 }));
@@ -113,7 +113,7 @@ describe('the replica', () => {
   }
 
   const entriesOf = (cache: string) =>
-    readdirSync(join(cache, 'reference/answers'), { recursive: true, withFileTypes: true })
+    readdirSync(join(cache, 'answers'), { recursive: true, withFileTypes: true })
       .filter((entry) => entry.isFile())
       .map(({ parentPath, name }) => join(parentPath, name))
       .sort();
@@ -174,11 +174,11 @@ describe('a run’s replica', () => {
     const dir = await temporaryDirectory(t);
     const cache = join(dir, 'cache');
     // The launcher's processes inherit it; it also tells them from those of other tests.
-    const before = process.env['PROSPECT_CACHE'];
-    process.env['PROSPECT_CACHE'] = cache;
+    const before = process.env['PROSPECT_REFERENCE_CACHE'];
+    process.env['PROSPECT_REFERENCE_CACHE'] = cache;
     t.after(() => {
-      if (before === undefined) delete process.env['PROSPECT_CACHE'];
-      else process.env['PROSPECT_CACHE'] = before;
+      if (before === undefined) delete process.env['PROSPECT_REFERENCE_CACHE'];
+      else process.env['PROSPECT_REFERENCE_CACHE'] = before;
     });
     const rows = golden.labels.map((label, i) => {
       const [prompt_ids, completion_ids] = [golden.prompt_ids[i], golden.completion_ids[i]];
@@ -215,7 +215,9 @@ describe('a run’s replica', () => {
     const config = readRunFile(runYaml, outputDir);
     const [stage] = await prepareStages(run, config);
     const replicas = () =>
-      processesTagged(`PROSPECT_CACHE=${cache}`).filter(({ command }) => command.includes(referenceEntry));
+      processesTagged(`PROSPECT_REFERENCE_CACHE=${cache}`).filter(({ command }) =>
+        command.includes(referenceEntry),
+      );
     t.after(() => until('no replica is left', () => replicas().length === 0));
     const notices = () => journal.eventsAfter(record.id, 0, 1000).flatMap(({ notice }) => notice?.text ?? []);
     return { run, config, stage: stage!, replicas, notices, cache };

@@ -19,6 +19,8 @@ export type Content = Partial<FrameContent> & Pick<FrameContent, 'kind'>;
 /** Rank 1 of 2, played by the test frame by frame. */
 export class FakePeer {
   private readonly router = receivingSocket();
+  private readonly inbox: Frame[] = [];
+  private waiting: (() => void)[] = [];
   private dealer!: Dealer;
   private generation = 0;
 
@@ -26,6 +28,7 @@ export class FakePeer {
     const peer = new FakePeer(t, runId);
     await peer.router.bind('tcp://127.0.0.1:*');
     t.after(() => peer.router.close());
+    void peer.receiveAll();
     return peer;
   }
 
@@ -75,12 +78,20 @@ export class FakePeer {
     await this.dealer.send([...parts]);
   }
 
-  /** The next frame of this kind of the generation, whatever comes before it. */
+  /** The next frame of this kind of the generation, whatever else has come. */
   async next(kind: Frame['kind']): Promise<Frame> {
+    const { generation } = this;
     for (;;) {
-      const [, ...parts] = await this.router.receive();
-      const frame = decodeFrame(parts);
-      if (frame.kind === kind && frame.generation === this.generation) return frame;
+      const index = this.inbox.findIndex((frame) => frame.kind === kind && frame.generation === generation);
+      if (index >= 0) return this.inbox.splice(index, 1)[0]!;
+      await new Promise<void>((resolve) => this.waiting.push(resolve));
+    }
+  }
+
+  private async receiveAll(): Promise<void> {
+    for await (const [, ...parts] of this.router) {
+      this.inbox.push(decodeFrame(parts));
+      for (const wake of this.waiting.splice(0)) wake();
     }
   }
 }

@@ -11,11 +11,17 @@ export function randomFrom(seed: number): Random {
   return () => uniformFloat64(generator);
 }
 
+export function shuffled<T>(items: readonly T[], random: Random): T[] {
+  const rest = [...items];
+  return items.map(() => rest.splice(Math.floor(random() * rest.length), 1)[0]!);
+}
+
 /** Gradients of magnitudes from 2^-40 to 2^40, so that every order of addition gives its own bits. */
 export function randomLeaves(leafCount: number, elements: number, seed: number) {
   const random = randomFrom(seed);
   const value = () => (random() - 0.5) * 2 ** Math.floor(random() * 80 - 40);
-  const leaves = Array.from({ length: leafCount }, () => Float32Array.from({ length: elements }, value));
+  const leaves = Array.from({ length: leafCount }, () => new Float32Array(elements));
+  for (const leaf of leaves) for (let index = 0; index < elements; index++) leaf[index] = value();
   return { leaves, random };
 }
 

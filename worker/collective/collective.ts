@@ -20,6 +20,7 @@ import type { OperationTag } from './tag.js';
 import { noTraffic, type Traffic } from './traffic.js';
 import { transferPlan, type Transfer } from './transfer.js';
 
+export type { Readiness } from './readiness.js';
 export type { LocalNode, NodePart } from './reduce-scatter.js';
 export type { OperationTag } from './tag.js';
 export type { Traffic } from './traffic.js';
@@ -114,7 +115,7 @@ export class Collective {
   /**
    * Sends each rank its owned part of this rank's nodes (`local`: the nodes that cover its run, in leaf order), and
    * resolves to the values of all nodes of the tree over this rank's own range, in leaf order. The memory of the parts
-   * is good until the next reduceScatter.
+   * is good until the next reduceScatter. May begin while the local values are still computed: see `LocalNode.ready`.
    */
   async reduceScatter(
     tag: OperationTag,

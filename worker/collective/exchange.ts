@@ -1,4 +1,3 @@
-import { sameNode, type TreeNode } from '../reduction/tree.js';
 import {
   encodeFrame,
   FrameError,
@@ -7,51 +6,67 @@ import {
   type Message,
   type Sender,
 } from './frame.js';
+import { IncomingPieces } from './incoming-pieces.js';
 import type { PeerLink } from './peer-link.js';
 import type { Piece } from './pieces.js';
+import type { Readiness } from './readiness.js';
 import type { OperationTag } from './tag.js';
 
-/** What an operation sends and what it must receive. Both sides of a pair make the same list of pieces. */
+/** What an operation sends and what it must receive. Both sides of a pair make the same set of pieces. */
 export interface ExchangePlan {
   /** Sent to every peer at the start, at most one payload: what they need to know, or to agree on. */
   readonly announcement: Uint8Array;
-  /** The pieces for a peer, in order, where they lie. */
+  /** The pieces for a peer, where they lie. */
   outgoing(rank: number): Iterable<Piece>;
+  /** Which of them may be sent; without it, all. */
+  readonly readiness?: PieceReadiness;
   /**
-   * The pieces that a peer will send, in order, and where they go.
+   * The pieces that a peer will send, in whatever order, and where they go.
    * @throws FrameError where its announcement does not fit this rank's own.
    */
   incoming(rank: number, announcement: Uint8Array): Iterable<Piece>;
 }
 
+/** Which of the outgoing pieces are final, while the others are still computed. */
+export interface PieceReadiness extends Pick<Readiness, 'complete' | 'onGrowth'> {
+  isFinal(piece: Piece): boolean;
+}
+
 interface PeerProgress {
   readonly link: PeerLink;
   announced: boolean;
-  /** Pieces that are still to come, and the next of them. */
-  incoming: Iterator<Piece>;
-  next: Piece | undefined;
-  /** How far this rank's own pieces for the peer are; the memory is free again at `nothing` and `acknowledged`. */
-  outgoing: 'nothing' | 'sending' | 'sent' | 'acknowledged';
+  /** The pieces that are still to come from it. */
+  readonly incoming: IncomingPieces;
+  /** This rank's pieces for it that are not final yet. */
+  held: readonly Piece[];
+  /** Those that are, and wait for their turn on the link. */
+  queued: number;
+  /** It has not said yet that it has all of this rank's pieces, whose memory must not be written until then. */
+  owesAcknowledgement: boolean;
 }
 
 /**
  * One operation between all ranks of a generation.
  *
  * Every rank announces the operation to every other; only then, and so never before there is memory for it, does a peer
- * send its pieces. The receiver knows which piece comes next and takes no other; when it has the last it acknowledges,
- * and the sender may write the memory again. Since no rank finishes without everyone's announcement, a peer is at most
- * one operation ahead.
+ * send its pieces, each as soon as it is final. The receiver knows them and takes each exactly once; when it has all it
+ * acknowledges, and the sender may write the memory again. Since no rank finishes without everyone's announcement, a peer
+ * is at most one operation ahead.
  */
 export class Exchange {
   /** Rejects only through `fail`. */
   readonly done: Promise<void>;
   private readonly peers: ReadonlyMap<number, PeerProgress>;
   private readonly timer: NodeJS.Timeout;
+  private readonly stopListening: (() => void) | undefined;
   private resolve!: () => void;
   private reject!: (reason: Error) => void;
   private settled = false;
 
-  /** `onStalled` is called with the peers that are waited for once nothing has moved for `timeoutMs`. */
+  /**
+   * `onStalled` is called with the peers that are waited for once nothing has moved for `timeoutMs`. As long as this rank
+   * still computes what it will send, so may the others.
+   */
   constructor(
     private readonly sender: Sender,
     private readonly kind: 'hello' | 'announce',
@@ -66,7 +81,11 @@ export class Exchange {
       this.resolve = resolve;
       this.reject = reject;
     });
-    this.timer = setTimeout(() => onStalled(this.waitingFor()), timeoutMs);
+    this.timer = setTimeout(() => {
+      if (this.plan.readiness?.complete === false) this.timer.refresh();
+      else onStalled(this.waitingFor());
+    }, timeoutMs);
+    this.stopListening = plan.readiness?.onGrowth(() => this.releaseAll());
   }
 
   start(): void {
@@ -87,8 +106,9 @@ export class Exchange {
         this.take(peer, frame);
         break;
       case 'acknowledge':
-        if (peer.outgoing !== 'sent') throw new FrameError('an acknowledgement of what was not sent');
-        peer.outgoing = 'acknowledged';
+        if (!peer.owesAcknowledgement || peer.held.length + peer.queued > 0)
+          throw new FrameError('an acknowledgement of what was not sent');
+        peer.owesAcknowledgement = false;
         break;
       case 'goodbye':
       case 'farewell':
@@ -108,36 +128,42 @@ export class Exchange {
 
   private beginWith(peer: PeerProgress, announcement: Uint8Array): void {
     if (peer.announced) throw new FrameError('the same announcement twice');
-    peer.incoming = this.plan.incoming(peer.link.rank, announcement)[Symbol.iterator]();
-    peer.next = nextOf(peer.incoming);
+    peer.incoming.expect(this.plan.incoming(peer.link.rank, announcement));
     peer.announced = true;
-    const outgoing = this.plan.outgoing(peer.link.rank)[Symbol.iterator]();
-    const first = nextOf(outgoing);
-    if (!first) return;
-    peer.outgoing = 'sending';
-    peer.link.send(this.outgoingFrames(peer, first, outgoing));
+    peer.held = [...this.plan.outgoing(peer.link.rank)];
+    peer.owesAcknowledgement = peer.held.length > 0;
+    this.release(peer);
   }
 
-  private *outgoingFrames(peer: PeerProgress, first: Piece, rest: Iterator<Piece>): Generator<Message> {
-    for (let piece: Piece | undefined = first; piece;) {
-      const { node, offset, bytes } = piece;
-      piece = nextOf(rest);
-      if (!piece) peer.outgoing = 'sent';
+  private releaseAll(): void {
+    for (const peer of this.peers.values()) this.release(peer);
+    this.progressed();
+  }
+
+  /** Sends what has become final. */
+  private release(peer: PeerProgress): void {
+    const { readiness } = this.plan;
+    const final: Piece[] = [];
+    const held: Piece[] = [];
+    for (const piece of peer.held)
+      (readiness === undefined || readiness.isFinal(piece) ? final : held).push(piece);
+    if (final.length === 0) return;
+    peer.held = held;
+    peer.queued += final.length;
+    peer.link.send(this.frames(peer, final));
+  }
+
+  private *frames(peer: PeerProgress, pieces: readonly Piece[]): Generator<Message> {
+    for (const { node, offset, bytes } of pieces) {
+      peer.queued--;
       this.progressed();
       yield this.frame({ kind: 'data', node, offset, payload: bytes });
     }
   }
 
-  private take(peer: PeerProgress, { node, offset, payload }: Frame): void {
-    const { next } = peer;
-    if (!next) throw new FrameError('more values than this operation has');
-    if (!sameNode(node, next.node) || offset !== next.offset || payload.byteLength !== next.bytes.byteLength)
-      throw new FrameError(
-        `${describe(node, offset, payload)} instead of ${describe(next.node, next.offset, next.bytes)}`,
-      );
-    next.bytes.set(payload);
-    peer.next = nextOf(peer.incoming);
-    if (!peer.next) peer.link.send([this.frame({ kind: 'acknowledge' })]);
+  private take({ link, incoming }: PeerProgress, { node, offset, payload }: Frame): void {
+    incoming.take(node, offset, payload);
+    if (incoming.left === 0) link.send([this.frame({ kind: 'acknowledge' })]);
   }
 
   private progressed(): void {
@@ -149,6 +175,7 @@ export class Exchange {
   private settle(how: () => void): void {
     this.settled = true;
     clearTimeout(this.timer);
+    this.stopListening?.();
     how();
   }
 
@@ -164,18 +191,11 @@ export class Exchange {
 const notStarted = (link: PeerLink): PeerProgress => ({
   link,
   announced: false,
-  incoming: [][Symbol.iterator](),
-  next: undefined,
-  outgoing: 'nothing',
+  incoming: new IncomingPieces(),
+  held: [],
+  queued: 0,
+  owesAcknowledgement: false,
 });
 
-const isDone = ({ announced, next, outgoing }: PeerProgress) =>
-  announced && !next && (outgoing === 'nothing' || outgoing === 'acknowledged');
-
-function nextOf(pieces: Iterator<Piece>): Piece | undefined {
-  const result = pieces.next();
-  return result.done ? undefined : result.value;
-}
-
-const describe = ({ firstLeaf, span }: TreeNode, offset: number, bytes: Uint8Array) =>
-  `${bytes.byteLength} bytes at ${offset} of node ${firstLeaf}+${span}`;
+const isDone = ({ announced, incoming, owesAcknowledgement }: PeerProgress) =>
+  announced && incoming.left === 0 && !owesAcknowledgement;

@@ -2,14 +2,17 @@ import type { FlatBuffer } from '../parameters/flat-buffer.js';
 import { ownedRange, type ParameterLayout } from '../parameters/layout.js';
 import { coveringNodes, sameNode, type LeafRun, type TreeNode } from '../reduction/tree.js';
 import { digestOf, mustAgree } from './agreement.js';
-import type { ExchangePlan } from './exchange.js';
+import type { ExchangePlan, PieceReadiness } from './exchange.js';
 import { chunksOf, piecesOf, type Piece } from './pieces.js';
+import { ALL_FINAL, type Readiness } from './readiness.js';
 import type { StagingMemory } from './staging-memory.js';
 
 /** A partial sum that this rank computed. */
 export interface LocalNode {
   readonly node: TreeNode;
   readonly values: FlatBuffer;
+  /** Which of the values are final; without it, all. Others are sent as soon as they are. */
+  readonly ready?: Readiness;
 }
 
 /**
@@ -56,6 +59,7 @@ export function planReduceScatter(
         const range = ownedRange(layout, to, worldSize);
         for (const { node, values } of local) yield* piecesOf(values, range, node);
       },
+      readiness: readinessOf(local),
       incoming(from, theirs) {
         mustAgree(announcement, theirs, 'parameter layout or cut of the leaves into runs');
         return incomingPieces(partsByRank[from]!);
@@ -72,6 +76,24 @@ export function planReduceScatter(
       }
     }
   }
+}
+
+function readinessOf(local: readonly LocalNode[]): PieceReadiness {
+  const byNode = new Map(local.map(({ node, ready = ALL_FINAL }) => [node.firstLeaf, ready]));
+  const all = [...byNode.values()];
+  return {
+    get complete() {
+      return all.every(({ complete }) => complete);
+    },
+    isFinal: ({ node, offset, bytes }) =>
+      byNode
+        .get(node.firstLeaf)!
+        .covers({ start: offset, end: offset + bytes.byteLength / Float32Array.BYTES_PER_ELEMENT }),
+    onGrowth(listener) {
+      const stops = all.map((ready) => ready.onGrowth(listener));
+      return () => stops.forEach((stop) => stop());
+    },
+  };
 }
 
 function checkLocalNodes(local: readonly LocalNode[], expected: readonly TreeNode[]): void {

@@ -22,6 +22,12 @@ interface Call {
   readonly args: readonly unknown[];
 }
 
+/** What an engine tells while it works on a call. */
+interface Notice {
+  readonly id: number;
+  readonly event: unknown;
+}
+
 type Answer =
   | { readonly id: number; readonly ok: true; readonly value: unknown }
   | { readonly id: number; readonly ok: false; readonly error: PlainError };
@@ -45,16 +51,21 @@ function fromPlain({ name, message, stack }: PlainError): Error {
   return error;
 }
 
-/** Thread side: opens an engine when asked to, in place of the one before, and answers calls to it one after the other. */
-export function serveEngine(open: (options: never) => Engine): void {
+/**
+ * Thread side: opens an engine when asked to, in place of the one before, and answers calls to it one after the other.
+ * What the engine emits goes to the listener of the call that it works on.
+ */
+export function serveEngine(open: (options: never, emit: (event: unknown) => void) => Engine): void {
   const port = parentPort;
   if (port === null) throw new Error('serveEngine runs on a worker thread only');
   let engine: Engine | null = null;
+  let current = -1;
+  const emit = (event: unknown) => port.postMessage({ id: current, event } satisfies Notice);
   const call = (method: string | null, args: readonly unknown[]): unknown => {
     if (method === null) {
       engine?.dispose();
       // EngineThread.open has checked the type on the other side.
-      engine = open(args[0] as never);
+      engine = open(args[0] as never, emit);
       return undefined;
     }
     if (engine === null) throw new Error(`${method} was called before an engine was opened`);
@@ -64,6 +75,7 @@ export function serveEngine(open: (options: never) => Engine): void {
   };
   port.on('message', ({ id, method, args }: Call) => {
     let answer: Answer;
+    current = id;
     try {
       answer = { id, ok: true, value: call(method, args) };
     } catch (error) {
@@ -77,12 +89,13 @@ export function serveEngine(open: (options: never) => Engine): void {
 export class ComputeThreadEnded extends Error {}
 
 interface Pending {
+  readonly onEvent: ((event: unknown) => void) | null;
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: Error) => void;
 }
 
-/** Main-thread side of an engine that runs on a thread of its own. */
-export class EngineThread<Options, E extends Engine> {
+/** Main-thread side of an engine that runs on a thread of its own, and emits `Event`s while it works on a call. */
+export class EngineThread<Options, E extends Engine, Event = never> {
   private readonly thread: Worker;
   private readonly pending = new Map<number, Pending>();
   private nextId = 0;
@@ -94,7 +107,10 @@ export class EngineThread<Options, E extends Engine> {
   /** @param entry the module that calls `serveEngine` */
   constructor(entry: URL) {
     this.thread = new Worker(entry);
-    this.thread.on('message', (answer: Answer) => this.settle(answer));
+    this.thread.on('message', (message: Answer | Notice) => {
+      if ('event' in message) this.pending.get(message.id)?.onEvent?.(message.event);
+      else this.settle(message);
+    });
     this.thread.on('error', (error) => this.fail(`failed: ${messageOf(error)}`, error));
     this.thread.on('exit', (code) => this.fail(`ended with code ${code}`));
   }
@@ -109,16 +125,29 @@ export class EngineThread<Options, E extends Engine> {
     return this.send(method, args) as Promise<Result<E[Name]>>;
   }
 
+  /** As `call`. `onEvent` gets what the engine emits meanwhile: all of it before the call resolves. */
+  listen<Name extends MethodName<E>>(
+    onEvent: (event: Event) => void,
+    method: Name,
+    ...args: Arguments<E[Name]>
+  ): Promise<Result<E[Name]>> {
+    return this.send(method, args, onEvent as Pending['onEvent']) as Promise<Result<E[Name]>>;
+  }
+
   /** Ends the thread; calls that are still pending reject. Waits for a TensorFlow op in progress. */
   async terminate(): Promise<void> {
     await this.thread.terminate();
   }
 
-  private send(method: string | null, args: readonly unknown[]): Promise<unknown> {
+  private send(
+    method: string | null,
+    args: readonly unknown[],
+    onEvent: Pending['onEvent'] = null,
+  ): Promise<unknown> {
     if (this.ended !== null) return Promise.reject(this.ended);
     const id = this.nextId++;
     return new Promise((resolve, reject) => {
-      this.pending.set(id, { resolve, reject });
+      this.pending.set(id, { resolve, reject, onEvent });
       this.thread.postMessage({ id, method, args } satisfies Call);
     });
   }

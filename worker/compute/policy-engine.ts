@@ -20,7 +20,7 @@ import type { ParameterLayout } from '../parameters/layout.js';
 import { partsOf, type HeldParts, type OptimizerPart } from '../parameters/optimizer-part.js';
 import { finishTree } from '../reduction/finish-tree.js';
 import type { TreeNode } from '../reduction/tree.js';
-import { GradientSlot } from './gradient-slot.js';
+import { GradientSlot, leafSink, type LeafTarget } from './gradient-slot.js';
 import type { ReferenceAnswer } from '../reference/answer.js';
 import { judgedCompletion, scoredCompletion, type Judgement } from './scored-completion.js';
 
@@ -52,14 +52,14 @@ export interface LeafExample extends Judgement {
 }
 
 /** One micro-batch (leaf) and where its gradient goes. */
-export interface LeafTask {
+export interface LeafTask extends LeafTarget {
   readonly examples: readonly LeafExample[];
   readonly statistics: BatchStatistics;
   readonly counts: BatchCounts;
-  readonly slot: number;
-  /** Add to what the slot holds instead of replacing it. */
-  readonly accumulate: boolean;
 }
+
+/** The offset of a tensor that is final in the node which the leaf completes. */
+export type TensorFinal = number;
 
 export interface ExampleTerm {
   /** This example's share of the batch's loss. */
@@ -103,7 +103,11 @@ export class PolicyEngine {
   private current: WeightsIndex = 0;
   private proposed: StepScale | null = null;
 
-  constructor(private readonly options: OpenPolicy) {
+  /** @param onFinal called during `leafGradient` */
+  constructor(
+    private readonly options: OpenPolicy,
+    private readonly onFinal: (tensor: TensorFinal) => void = () => undefined,
+  ) {
     this.objective = objectiveOf(requireResolved(options.stage.objective));
     const loaded = this.load();
     const next = FlatBuffer.allocate(loaded.layout);
@@ -160,7 +164,11 @@ export class PolicyEngine {
   leafGradient(task: LeafTask): readonly ExampleTerm[] {
     let terms: ExampleTerm[] = [];
     const { tokenLevel } = this.objective;
-    const sink = this.slot(task.slot).sink(task.accumulate);
+    const sink = leafSink(
+      (index) => this.slot(index),
+      task,
+      ({ offset }) => this.onFinal(offset),
+    );
     const weights = this.bound[this.current];
     const sequences = task.examples.flatMap(({ completions }) => completions);
     const lossGradient = (
@@ -274,8 +282,8 @@ export class PolicyEngine {
     new Float32Array(into.variance).set(new Float32Array(owned.variance));
   }
 
-  save(directory: string): void {
-    this.loaded.save(this.weights[this.current], directory);
+  save(weights: WeightsIndex, directory: string): void {
+    this.loaded.save(this.weights[weights], directory);
   }
 
   dispose(): void {

@@ -1,3 +1,4 @@
+import { BLOCK_ELEMENTS, SumMemory } from '../simd/sum-memory.js';
 import { foldPlan, rootOf, sameNode, type FoldPlan, type TreeNode } from './tree.js';
 
 export interface NodeValues {
@@ -5,8 +6,11 @@ export interface NodeValues {
   readonly values: Float32Array;
 }
 
-/** Elements that are summed through the whole tree at once: the scratch of the open levels stays in the cache. */
-const BLOCK_ELEMENTS = 4096;
+/** A tree over 2^16 leaves has as many open levels. */
+const MAX_SLOTS = 17;
+
+/** One block for each open level of the tree: they stay in the cache. */
+const scratch = new SumMemory(MAX_SLOTS * BLOCK_ELEMENTS);
 
 /**
  * Adds `nodes`, which tile the tree over `leafCount` leaves and come in any order, in the tree's order: `into` becomes
@@ -25,22 +29,20 @@ export function finishTree(nodes: readonly NodeValues[], leafCount: number, into
     ordered.map(({ node }) => node),
     leafCount,
   );
-  // Slot 0 is the target itself.
-  const scratch: Float32Array[] = Array.from(
-    { length: plan.slotCount },
-    () => new Float32Array(BLOCK_ELEMENTS),
-  );
   for (let start = 0; start < into.length; start += BLOCK_ELEMENTS) {
     const end = Math.min(start + BLOCK_ELEMENTS, into.length);
-    scratch[0] = into.subarray(start, end);
+    const slots = Array.from({ length: plan.slotCount }, (_, slot) =>
+      scratch.values.subarray(slot * BLOCK_ELEMENTS, slot * BLOCK_ELEMENTS + end - start),
+    );
     for (const step of plan.steps) {
-      if (step.kind === 'merge') add(scratch[step.into]!, scratch[step.from]!, end - start);
+      if (step.kind === 'merge') scratch.addTo(slots[step.into]!, slots[step.from]!);
       else {
         const values = ordered[step.item]!.values.subarray(start, end);
-        if (step.accumulate) add(scratch[step.slot]!, values, end - start);
-        else scratch[step.slot]!.set(values);
+        if (step.accumulate) scratch.addTo(slots[step.slot]!, values);
+        else slots[step.slot]!.set(values);
       }
     }
+    into.set(slots[0]!, start);
   }
 }
 
@@ -53,12 +55,9 @@ function planOf(nodes: readonly TreeNode[], leafCount: number): FoldPlan {
     end += node.span;
   }
   const plan = foldPlan(nodes, leafCount);
+  if (plan.slotCount > MAX_SLOTS) throw new RangeError(`a tree of ${plan.slotCount} open levels`);
   const [whole] = plan.nodes;
   if (plan.nodes.length !== 1 || !whole || !sameNode(whole.node, { firstLeaf, span }))
     throw new RangeError(`the nodes do not make up the tree over ${leafCount} leaves`);
   return plan;
-}
-
-function add(into: Float32Array, values: Float32Array, count: number): void {
-  for (let index = 0; index < count; index++) into[index] = into[index]! + values[index]!;
 }

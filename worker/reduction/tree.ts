@@ -93,6 +93,41 @@ export function accumulationPlan(run: LeafRun, leafCount: number): AccumulationP
   };
 }
 
+export interface SlotMerge {
+  readonly from: number;
+  readonly into: number;
+}
+
+/**
+ * One leaf of a run with all that its gradient leads to. `merges` follow in order; where the gradient comes tensor by
+ * tensor, so may they: sums go element by element.
+ */
+export interface LeafStep {
+  readonly leaf: number;
+  readonly slot: number;
+  readonly accumulate: boolean;
+  readonly merges: readonly SlotMerge[];
+  /** The node of the plan, by its index, that nothing is added to after this leaf. */
+  readonly completes: number | null;
+}
+
+/** The steps of a plan, leaf by leaf. */
+export function leafSteps({ steps, nodes }: AccumulationPlan): LeafStep[] {
+  const leaves: (LeafStep & { readonly merges: SlotMerge[] })[] = [];
+  for (const step of steps) {
+    if (step.kind === 'merge') leaves.at(-1)!.merges.push({ from: step.from, into: step.into });
+    else {
+      const { leaf, slot, accumulate } = step;
+      const index = nodes.findIndex(({ node }) => leaf < node.firstLeaf + node.span);
+      leaves.push({ leaf, slot, accumulate, merges: [], completes: index });
+    }
+  }
+  return leaves.map((step, index) => ({
+    ...step,
+    completes: step.completes === leaves[index + 1]?.completes ? null : step.completes,
+  }));
+}
+
 /** As `AccumulationStep`, over the given subtrees by their index instead of over leaves. */
 export type FoldStep =
   | { readonly kind: 'add'; readonly item: number; readonly slot: number; readonly accumulate: boolean }

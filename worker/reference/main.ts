@@ -1,7 +1,5 @@
 import { rmSync } from 'node:fs';
-import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { cacheRoot } from '../../lib/cache-root.js';
 import { ConfigError, ExitCode, messageOf } from '../../lib/errors.js';
 import { createLogger } from '../../lib/log.js';
 import { announceFailure, announceReady, exitWithParent } from '../../lib/process/lifeline.js';
@@ -9,6 +7,7 @@ import { EngineThread } from '../compute/engine-thread.js';
 import { describeModel } from '../model/description.js';
 import { configureThreads, readFingerprint, type Fingerprint } from '../tensorflow/environment.js';
 import { tensorFlowBuild } from '../tensorflow/load.js';
+import { answersDirectory } from './cache/directory.js';
 import { identityOf } from './cache/identity.js';
 import { ReferenceCache } from './cache/reference-cache.js';
 import { SharedFiles } from './cache/shared-files.js';
@@ -44,7 +43,7 @@ function readOptions(): ReplicaOptions {
 
 /** The cache of this model on this machine; its files are hashed while the model is loaded. */
 function openCache(model: OpenReference, fingerprint: Fingerprint): ReferenceCache {
-  const files = new SharedFiles(join(cacheRoot(process.env), 'reference'), log);
+  const files = new SharedFiles(answersDirectory(process.env), log);
   const identity = identityOf(model, { fingerprint, build: tensorFlowBuild() }, files);
   return new ReferenceCache(files, identity, log);
 }
@@ -59,6 +58,8 @@ async function main({ model, adapter, socket, threads, cached }: ReplicaOptions)
     new URL('./reference-thread.js', import.meta.url),
   );
   const opened = engine.open(open);
+  // Raised where it is awaited, below.
+  opened.catch(() => undefined);
   const cache = cached ? openCache(open, fingerprint) : null;
   const server = await serveReference(socket, { engine, vocabSize, cache });
   let ending = false;

@@ -28,6 +28,8 @@ export interface Script {
     worker: ScriptedWorker,
   ) => FromWorker | undefined;
   readonly onCheckpointPart?: (part: v1.CheckpointPart.$Properties) => FromWorker | undefined;
+  /** True for a message that does not get through. */
+  readonly loses?: (message: ToWorker, worker: ScriptedWorker) => boolean;
   readonly onSave?: (save: v1.SaveModel.$Properties, worker: ScriptedWorker) => Promise<void> | void;
 }
 
@@ -132,6 +134,7 @@ export class ScriptedWorker {
   }
 
   #handle(message: ToWorker): void {
+    if (this.#script.loses?.(message, this) === true) return;
     this.received.push(message);
     const { stageStart, membership, stepWork, stepCommit, saveModel, writeCheckpoint, stop } = message;
     try {

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 
 import { messageOf } from '../../../lib/errors.js';
 import type { Logger } from '../../../lib/log.js';
@@ -8,6 +9,7 @@ import { DIGESTS_FOLDER } from './file-digests.js';
 import type { SharedFiles } from './shared-files.js';
 
 const ANSWERS_FOLDER = 'answers';
+const CLOSE_PATIENCE_MS = 2_000;
 const UNUSED_MS = 30 * 24 * 3_600_000;
 
 /**
@@ -47,9 +49,12 @@ export class ReferenceCache {
     this.inBackground(this.writeEntry(request, completions));
   }
 
-  /** Resolves once all is written. */
+  /** Resolves once all is written, or cannot be written soon: the model may still be hashed, or the disk hang. */
   async close(): Promise<void> {
-    await Promise.all(this.writing);
+    const patience = new AbortController();
+    const expired = delay(CLOSE_PATIENCE_MS, undefined, { signal: patience.signal }).catch(() => undefined);
+    await Promise.race([Promise.all(this.writing), expired]);
+    patience.abort();
     this.log.info({ ...this.counts, directory: this.files.root }, 'answers from the cache');
   }
 

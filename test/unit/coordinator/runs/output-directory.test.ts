@@ -73,6 +73,7 @@ test('of a model, what a killed worker had written of it is removed, and nothing
   const dir = await temporaryDirectory(t);
   const model = join(dir, 'model');
   await mkdir(join(dir, '.model.4711.tmp', 'deep'), { recursive: true });
+  await mkdir(join(dir, '.model.4711.old'));
   const others = ['.model.tmp', '.other.4711.tmp', 'logs', 'model', 'model.4711.tmp'];
   for (const name of others) await mkdir(join(dir, name));
   await removePartialModels([join(dir, 'stages', '1-sft', 'model'), model]);

@@ -12,6 +12,7 @@ test('only these transitions exist', () => {
     'queued → cancelled',
     'starting → queued',
     'starting → running',
+    'starting → completed',
     'starting → failed',
     'starting → cancelled',
     'running → queued',

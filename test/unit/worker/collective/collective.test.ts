@@ -1,10 +1,25 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 
 import { FlatBuffer } from '../../../../worker/parameters/flat-buffer.js';
 import { rootOf, runsOf } from '../../../../worker/reduction/tree.js';
-import { allReduceLeaves, connectedGroup, layoutOf } from '../../../support/collectives.js';
-import { cutIntoRuns, randomFrom, randomLeaves, sameBits, treeSum } from '../../../support/leaves.js';
+import {
+  allReduceLeaves,
+  computeTensor,
+  connectedGroup,
+  layoutOf,
+  type Compute,
+} from '../../../support/collectives.js';
+import {
+  cutIntoRuns,
+  randomFrom,
+  randomLeaves,
+  sameBits,
+  shuffled,
+  treeSum,
+  type Random,
+} from '../../../support/leaves.js';
 import { waitUntil } from '../../../support/wait-until.js';
 
 const tag = (step: number, phase = 0) => ({ stage: 0, step, phase });
@@ -35,6 +50,57 @@ describe('all-reduce in the tree order', () => {
     });
   }
 
+  for (const worldSize of [1, 2, 3, 4]) {
+    it(`gives the same while the values are still computed, in any order, on ${worldSize} ranks`, async (t) => {
+      const ranks = await connectedGroup(t, worldSize);
+      const seed = Date.now();
+      t.diagnostic(`seed ${seed}`);
+      const random = randomFrom(seed);
+      for (let step = 0; step < 8; step++) {
+        const layout = spaces[step % spaces.length]!;
+        const leafCount = 1 + Math.floor(random() * 7);
+        const { leaves } = randomLeaves(leafCount, layout.size, seed + step);
+        const runStarts = cutIntoRuns(leafCount, worldSize, random);
+        const sums = await Promise.all(
+          ranks.map((collective, rank) =>
+            allReduceLeaves(collective, rank, layout, leaves, runStarts, step, tensorByTensor(random)),
+          ),
+        );
+        const expected = treeSum(leaves, rootOf(leafCount));
+        for (const sum of sums) assert.ok(sameBits(sum, expected), `step ${step}`);
+      }
+    });
+  }
+
+  it('has sent all but the chunk of the last tensor while that one is still computed', async (t) => {
+    const ranks = await connectedGroup(t, 3);
+    const layout = layoutOf(288);
+    const { leaves } = randomLeaves(3, layout.size, 1);
+    const CHUNK_BYTES = 2 ** 20;
+    const partBytes = (4 * layout.size) / 3;
+    const sums = await Promise.all(
+      ranks.map((collective, rank) => {
+        const before = collective.traffic.sentBytes;
+        const waitForTraffic: Compute = async ({ layout: { tensors }, steps, slots, ready }) => {
+          const last = tensors[rank]!;
+          for (const place of [...tensors].reverse()) {
+            // All of both other ranks' parts, less the chunk with the last tensor, which rank 0 owns.
+            const share = 2 * partBytes - (rank === 0 ? 0 : CHUNK_BYTES);
+            if (place === last)
+              await waitUntil(
+                () => collective.traffic.sentBytes - before >= share,
+                `${share} bytes of rank ${rank}`,
+              );
+            computeTensor(place, leaves[rank]!, steps[0]!, slots);
+            ready[0]!.add(place.offset);
+          }
+        };
+        return allReduceLeaves(collective, rank, layout, leaves, [0, 1, 2, 3], 0, waitForTraffic);
+      }),
+    );
+    for (const sum of sums) assert.ok(sameBits(sum, treeSum(leaves, rootOf(3))));
+  });
+
   it('receives into the same memory every step', async (t) => {
     const ranks = await connectedGroup(t, 2);
     const layout = layoutOf(4);
@@ -60,6 +126,19 @@ describe('all-reduce in the tree order', () => {
     assert.deepEqual(alone!.traffic, { sentBytes: 0, receivedBytes: 0, foreignFrames: 0, staleFrames: 0 });
   });
 });
+
+/** Computes the tensors in a random order, and lets others have a turn now and then. */
+function tensorByTensor(random: Random): Compute {
+  return async ({ layout, leaves, steps, slots, ready }) => {
+    for (const step of steps) {
+      for (const place of shuffled(layout.tensors, random)) {
+        computeTensor(place, leaves[step.leaf]!, step, slots);
+        if (step.completes !== null) ready[step.completes]!.add(place.offset);
+        if (random() < 0.2) await nextTurn();
+      }
+    }
+  };
+}
 
 describe('allGather', () => {
   it('gives every rank the payloads of all, in the order of the ranks', async (t) => {

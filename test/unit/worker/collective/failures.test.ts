@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 
 import { RunError } from '../../../../lib/errors.js';
 import { Collective } from '../../../../worker/collective/collective.js';
 import { FlatBuffer } from '../../../../worker/parameters/flat-buffer.js';
+import { FinalTensors } from '../../../../worker/reduction/final-tensors.js';
 import { coveringNodes, runsOf } from '../../../../worker/reduction/tree.js';
 import { bindOne, connectAll, connectedGroup, layoutOf } from '../../../support/collectives.js';
 import { waitUntil } from '../../../support/wait-until.js';
@@ -97,6 +99,67 @@ describe('a peer that', () => {
       assert.rejects(reduce(0, [0, 2, 3]), runError('rank 1', 'runs')),
       assert.rejects(reduce(1, [0, 1, 3]), runError('rank 0', 'runs')),
     ]);
+  });
+});
+
+describe('while this rank still computes what it sends', () => {
+  const layout = layoutOf(80);
+  const runs = runsOf([0, 1, 2]);
+  const begin = (collective: Collective, rank: number) => {
+    const ready = new FinalTensors(layout);
+    const values = FlatBuffer.allocate(layout);
+    const local = [{ node: { firstLeaf: rank, span: 1 }, values, ready }];
+    const result = collective.reduceScatter(tag(0), layout, local, runs, 2);
+    result.catch(() => undefined);
+    return { ready, result };
+  };
+
+  it('a lost peer is known at once, and what is computed then goes nowhere', async (t) => {
+    const ranks = await connectedGroup(t, 2);
+    const [ours, theirs] = ranks as [Collective, Collective];
+    const mine = begin(ours, 0);
+    const other = begin(theirs, 1);
+    other.ready.addAll();
+    mine.ready.add(layout.tensors[70]!.offset);
+    await theirs.close();
+    await assert.rejects(mine.result, runError('rank 1', theirs.endpoint, 'step 0'));
+    const { sentBytes } = ours.traffic;
+    mine.ready.addAll();
+    assert.equal(ours.traffic.sentBytes, sentBytes);
+  });
+
+  it('an abort ends it, and a new generation sums anew', async (t) => {
+    const ranks = await connectedGroup(t, 2);
+    const reason = new RunError('cancelled');
+    const begun = ranks.map(begin);
+    begun[0]!.ready.add(layout.tensors[70]!.offset);
+    for (const collective of ranks) collective.abort(reason);
+    for (const { result } of begun) await assert.rejects(result, reason);
+    await connectAll(ranks, 2);
+    for (const { ready } of begun) ready.addAll();
+    const again = ranks.map(begin);
+    for (const { ready } of again) ready.addAll();
+    await Promise.all(again.map(({ result }) => result));
+  });
+
+  it('a silent peer may compute too: the time-out counts from the last value of this rank', async (t) => {
+    const timeoutMs = 2000;
+    const [ours, theirs] = await Promise.all([bindOne(t, { timeoutMs }), bindOne(t)]);
+    await connectAll([ours, theirs], 1);
+    const mine = begin(ours, 0);
+    await delay(1.2 * timeoutMs);
+    const other = begin(theirs, 1);
+    other.ready.addAll();
+    mine.ready.addAll();
+    await Promise.all([mine.result, other.result]);
+    const alone = ours.reduceScatter(
+      tag(1),
+      layout,
+      [{ node: { firstLeaf: 0, span: 1 }, values: FlatBuffer.allocate(layout) }],
+      runs,
+      2,
+    );
+    await assert.rejects(alone, runError('rank 1', theirs.endpoint, '2 s'));
   });
 });
 

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { connect } from 'node:net';
 import { describe, it, type TestContext } from 'node:test';
+
+import type { Dealer } from 'zeromq';
 
 import { RunError } from '../../../../lib/errors.js';
 import { digestOf } from '../../../../worker/collective/agreement.js';
@@ -13,7 +14,7 @@ import { ownedRange } from '../../../../worker/parameters/layout.js';
 import { runsOf } from '../../../../worker/reduction/tree.js';
 import { bindOne, layoutOf } from '../../../support/collectives.js';
 import { FakePeer, type Content } from '../../../support/fake-peer.js';
-import { randomFrom } from '../../../support/leaves.js';
+import { randomFrom, shuffled } from '../../../support/leaves.js';
 import { waitUntil } from '../../../support/wait-until.js';
 
 // Rank 0 is ours and holds leaf 0; rank 1 is the test's and holds leaf 1. Each owns 40 blocks: two chunks of the other's.
@@ -142,21 +143,27 @@ describe('what a peer sends', () => {
       (peer) => peer.sendRaw([Buffer.alloc(20), Buffer.alloc(0)]),
     ],
     'no payload part': [/1 parts/, (peer) => peer.sendRaw([peer.frame(chunk(0))[0]])],
-    'the first chunk twice': [
-      /at 0 .* instead of .* at 262144/,
-      (peer) => sendAll(peer, [chunk(0), chunk(0)]),
+    'the first chunk twice': [/values at 0 .* twice/, (peer) => sendAll(peer, [chunk(0), chunk(0)])],
+    'the second chunk twice': [
+      /values at 262144 .* twice/,
+      (peer) => sendAll(peer, [chunk(1), chunk(1), chunk(0)]),
     ],
-    'the second chunk first': [/at 262144 .* instead of .* at 0 /, (peer) => peer.send(chunk(1))],
-    'a chunk too many': [/more values/, (peer) => sendAll(peer, [chunk(0), chunk(1), chunk(1)])],
+    'a chunk again after the last': [
+      /values at 262144 .* twice/,
+      (peer) => sendAll(peer, [chunk(0), chunk(1), chunk(1)]),
+    ],
     "another rank's node": [
-      /node 0\+1 instead of .* node 1\+1/,
+      /at 0 of node 0\+1, where this operation has none/,
       (peer) => peer.send({ ...chunk(0), node: { firstLeaf: 0, span: 1 } }),
     ],
     'a node of another span': [
       /node 1\+2/,
       (peer) => peer.send({ ...chunk(0), node: { firstLeaf: 1, span: 2 } }),
     ],
-    'a short chunk': [/ 4 bytes at 0/, (peer) => peer.send({ ...chunk(0), payload: new Uint8Array(4) })],
+    'a short chunk': [
+      / 4 bytes at 0 .* instead of 1048576/,
+      (peer) => peer.send({ ...chunk(0), payload: new Uint8Array(4) }),
+    ],
     'an offset beyond the end': [/at 9000000/, (peer) => peer.send({ ...chunk(0), offset: 9_000_000 })],
     'the announcement twice': [/announcement twice/, (peer) => peer.send(announce)],
     'an acknowledgement twice': [
@@ -193,12 +200,86 @@ describe('what a peer sends', () => {
     });
   }
 
+  it('never makes a wrong sum: a fuzzed stream of frames gives the right values or an error in its name', async (t) => {
+    const scene = await stage(t);
+    const { peer } = scene;
+    const seed = Date.now();
+    t.diagnostic(`seed ${seed}`);
+    const random = randomFrom(seed);
+    const below = (count: number) => Math.floor(random() * count);
+    const oneOf = <T>(items: readonly T[]) => items[below(items.length)]!;
+    const outcomes = { right: 0, refused: 0 };
+    let oldFrames: Sent[] = [];
+    for (let round = 0; round < 60; round++) {
+      const previous = peer.connection;
+      await scene.join();
+      const { result } = await scene.begin();
+      const good: Sent[] = [chunk(0), chunk(1)].map((content) => ({ message: peer.frame(content) }));
+      const frames = shuffled(good, random);
+      const mutate: Record<string, () => Sent[]> = {
+        nothing: () => [],
+        'a duplicate': () => [oneOf(good)],
+        'other values': () => [
+          { message: peer.frame({ ...chunk(below(2)), payload: new Uint8Array(4 * below(CHUNK)) }) },
+        ],
+        'another place': () => [{ message: peer.frame({ ...chunk(0), offset: below(3 * CHUNK) + 1 }) }],
+        'another node': () => [
+          { message: peer.frame({ ...chunk(0), node: { firstLeaf: below(3), span: 2 + below(3) } }) },
+        ],
+        'an operation that is over': () => [
+          { message: peer.frame({ ...chunk(0), tag: { ...tag, phase: 0 }, payload: noise(random) }) },
+        ],
+        'an operation to come': () => [{ message: peer.frame({ ...chunk(0), tag: { ...tag, phase: 9 } }) }],
+        'a cut frame': () => {
+          const [header, payload] = peer.frame(chunk(0));
+          return [{ message: [header.subarray(0, below(56)), payload] }];
+        },
+        'a flipped bit': () => {
+          const [header, payload] = copyOf(peer.frame(chunk(below(2))));
+          const part = oneOf([header, payload]);
+          part[below(part.length)]! ^= 1 << below(8);
+          return [{ message: [header, payload] }];
+        },
+        'frames of the generation before, over their connection': () =>
+          oldFrames.map(({ message }) => ({ message, over: previous })),
+        'frames of the generation before, over this one': () => oldFrames.slice(0, 1),
+      };
+      const [name, extra] = oneOf(Object.entries(mutate));
+      for (const sent of extra()) frames.splice(below(frames.length + 1), 0, sent);
+      const what = `round ${round}, ${name}`;
+      await peer.send(announce);
+      for (const { message, over } of frames) {
+        if (over) await over.send([...message]);
+        else await peer.sendRaw(message);
+      }
+      const { connection } = peer;
+      const acknowledgement = peer.frame({ kind: 'acknowledge', tag });
+      const received = Promise.all([peer.next('data'), peer.next('data')]);
+      received.then(() => connection.send(acknowledgement)).catch(() => undefined);
+      await result.then(
+        (sum) => {
+          outcomes.right++;
+          assert.deepEqual(sum, values, what);
+        },
+        (error: unknown) => {
+          outcomes.refused++;
+          blamesThePeer(peer, /step 3/)(error);
+        },
+      );
+      oldFrames = good.map(({ message: [header, payload] }) => ({
+        message: [header, Buffer.from(payload).fill(0x40)],
+      }));
+    }
+    t.diagnostic(JSON.stringify(outcomes));
+    assert.ok(outcomes.right > 0 && outcomes.refused > 0);
+  });
+
   it('ends the operation in its name where values come before the announcement', async (t) => {
     const scene = await stage(t);
     await scene.join();
     const { result } = await scene.begin();
     await scene.peer.send(chunk(0));
-    await assert.rejects(result, blamesThePeer(scene.peer, /more values/));
+    await assert.rejects(result, blamesThePeer(scene.peer, /where this operation has none/));
   });
 
   it('ends a gather in its name where the length of its payload is a lie', async (t) => {
@@ -261,7 +342,8 @@ describe('strangers', () => {
     const raw = connect(Number(port), hostname);
     raw.on('error', () => undefined);
     raw.resume().end('GET / HTTP/1.1\r\n\r\n');
-    await once(raw, 'close');
+    // Not `once`: a reset connection is closed too.
+    await new Promise((resolve) => raw.once('close', resolve));
 
     await behave(scene);
     assert.deepEqual(await result, values);
@@ -282,6 +364,14 @@ describe('strangers', () => {
     assert.ok(scene.ours.traffic.receivedBytes < 4 * MAX_PAYLOAD_BYTES);
   });
 });
+
+/** A message, and the connection to send it over where that is not the newest. */
+interface Sent {
+  readonly message: readonly [Uint8Array, Uint8Array];
+  readonly over?: Dealer;
+}
+
+const noise = (random: () => number) => Uint8Array.from({ length: 64 }, () => Math.floor(random() * 256));
 
 async function sendAll(peer: FakePeer, contents: readonly Content[]) {
   for (const content of contents) await peer.send(content);

@@ -10,7 +10,10 @@ export class CountingEngine implements Engine {
   private count: number;
   private static disposed = 0;
 
-  constructor({ start }: OpenCounting) {
+  constructor(
+    { start }: OpenCounting,
+    private readonly emit: (reached: number) => void,
+  ) {
     if (start < 0) throw new ConfigError('start is negative; use 0 or more');
     this.count = start;
   }
@@ -18,6 +21,18 @@ export class CountingEngine implements Engine {
   add(amount: number): number {
     this.count += amount;
     return this.count;
+  }
+
+  /** Emits every number on the way. */
+  countTo(end: number): number {
+    while (this.count < end) this.emit(++this.count);
+    return this.count;
+  }
+
+  /** Emits `value`, and then fails. */
+  emitAndFail(value: number): void {
+    this.emit(value);
+    throw new Error('a defect after an event');
   }
 
   fill(memory: SharedArrayBuffer, value: number): void {
@@ -41,4 +56,4 @@ export class CountingEngine implements Engine {
   }
 }
 
-serveEngine((options: OpenCounting) => new CountingEngine(options));
+serveEngine((options: OpenCounting, emit) => new CountingEngine(options, emit));

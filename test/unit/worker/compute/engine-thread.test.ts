@@ -5,7 +5,7 @@ import { EngineThread } from '../../../../worker/compute/engine-thread.js';
 import type { CountingEngine, OpenCounting } from './counting-thread.js';
 
 describe('EngineThread', () => {
-  let thread: EngineThread<OpenCounting, CountingEngine>;
+  let thread: EngineThread<OpenCounting, CountingEngine, number>;
 
   beforeEach(() => {
     thread = new EngineThread(new URL('./counting-thread.js', import.meta.url));
@@ -22,6 +22,18 @@ describe('EngineThread', () => {
     const memory = new SharedArrayBuffer(8);
     await thread.call('fill', memory, 2.5);
     assert.deepEqual([...new Float32Array(memory)], [2.5, 2.5]);
+  });
+
+  test('what an engine emits reaches the listener of that call, before the call resolves', async () => {
+    await thread.open({ start: 0 });
+    const heard: string[] = [];
+    const hear = (who: string) => (reached: number) => heard.push(`${who} ${reached}`);
+    const first = thread.listen(hear('first'), 'countTo', 2).then(() => heard.push('first done'));
+    const unheard = thread.call('countTo', 4);
+    const failed = assert.rejects(thread.listen(hear('third'), 'emitAndFail', 7), /after an event/);
+    const last = thread.listen(hear('last'), 'countTo', 5);
+    await Promise.all([first, unheard, failed, last]);
+    assert.deepEqual(heard, ['first 1', 'first 2', 'first done', 'third 7', 'last 5']);
   });
 
   test('a user error keeps its class across the thread, and another keeps its message', async () => {

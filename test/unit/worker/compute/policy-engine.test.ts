@@ -3,11 +3,13 @@ import { describe, test } from 'node:test';
 import type { StageConfig } from '../../../../lib/config/types.js';
 import { PolicyEngine, type LeafTask } from '../../../../worker/compute/policy-engine.js';
 import { gradientNorm } from '../../../../worker/optimizer/gradient-norm.js';
+import { FlatBuffer } from '../../../../worker/parameters/flat-buffer.js';
 import { emptyParts } from '../../../../worker/parameters/optimizer-part.js';
-import { accumulationPlan } from '../../../../worker/reduction/tree.js';
+import { accumulationPlan, leafSteps } from '../../../../worker/reduction/tree.js';
 import { configureThreads } from '../../../../worker/tensorflow/environment.js';
 import { liveTensors } from '../../../../worker/tensorflow/tensor.js';
 import { fixturePath } from '../../../parity/fixtures.js';
+import { sameBits } from '../../../support/leaves.js';
 
 configureThreads(1);
 
@@ -43,6 +45,11 @@ const stage: StageConfig & { readonly model: string } = {
   maxPromptLength: 16,
   shuffle: false,
   seed: 1,
+};
+
+const withAdapters: typeof stage = {
+  ...stage,
+  lora: { r: 4, alpha: 8, targetModules: 'all-linear', dropout: 0 },
 };
 
 /** With the state of a single worker before its first step. */
@@ -153,6 +160,51 @@ describe('PolicyEngine', () => {
     engine.dispose();
     assert.equal(liveTensors(), atStart);
   });
+
+  for (const model of ['llama', 'mistral', 'adapters on llama']) {
+    test(`tensors are told of once they are final, of ${model}, and sums by tensor have the same bits`, () => {
+      const options = {
+        stage: model.startsWith('adapters')
+          ? withAdapters
+          : { ...stage, model: fixturePath(`models/${model}`) },
+      };
+      const leafCount = 4;
+      const taskOf = (leaf: number, slot: number, accumulate: boolean) =>
+        leafTask(leaf % sequences.length, slot, accumulate);
+      const plan = accumulationPlan({ first: 0, count: leafCount }, leafCount);
+
+      const whole = new PolicyEngine(options);
+      const [expected] = whole.reserveSlots(plan.slotCount);
+      for (const step of plan.steps) {
+        if (step.kind === 'merge') whole.mergeSlots(step.from, step.into);
+        else whole.leafGradient(taskOf(step.leaf, step.slot, step.accumulate));
+      }
+
+      const told: number[] = [];
+      const seen = new Map<number, Float32Array>();
+      const byTensor: PolicyEngine = new PolicyEngine(options, (offset) => {
+        told.push(offset);
+        seen.set(offset, sum.tensor(layout.tensors.find((place) => place.offset === offset)!).slice());
+      });
+      const { layout } = byTensor.opened();
+      const slots = byTensor.reserveSlots(plan.slotCount);
+      const sum = FlatBuffer.wrap(layout, slots[0]!);
+      for (const { leaf, slot, accumulate, merges, completes } of leafSteps(plan)) {
+        assert.equal(told.length, 0);
+        byTensor.leafGradient({ ...taskOf(leaf, slot, accumulate), merges, completes });
+      }
+      assert.deepEqual(
+        [...told].sort((a, b) => a - b),
+        layout.tensors.map(({ offset }) => offset),
+      );
+      const wanted = FlatBuffer.wrap(layout, expected!);
+      for (const place of layout.tensors) {
+        assert.deepEqual(seen.get(place.offset), sum.tensor(place), `${place.name} changed later`);
+        assert.ok(sameBits(sum.tensor(place), wanted.tensor(place)), place.name);
+      }
+      for (const engine of [whole, byTensor]) engine.dispose();
+    });
+  }
 
   test('the starting weights can be had again, and training goes on from any state that is given', () => {
     const engine = open();

@@ -7,11 +7,20 @@ import { finishTree } from '../../../../worker/reduction/finish-tree.js';
 import {
   accumulationPlan,
   coveringNodes,
+  leafSteps,
   rootOf,
   runsOf,
   type LeafRun,
+  type TreeNode,
 } from '../../../../worker/reduction/tree.js';
-import { cutIntoRuns, randomLeaves, sameBits, treeSum } from '../../../support/leaves.js';
+import {
+  cutIntoRuns,
+  randomLeaves,
+  sameBits,
+  shuffled,
+  treeSum,
+  type Random,
+} from '../../../support/leaves.js';
 
 /** What a worker does with the plan of its run. */
 function accumulate(run: LeafRun, leaves: readonly Float32Array[]) {
@@ -27,11 +36,33 @@ function accumulate(run: LeafRun, leaves: readonly Float32Array[]) {
   return plan.nodes.map(({ node, slot }) => ({ node, values: slots[slot]! }));
 }
 
+// Around the lengths at which the adding works differently: a vector, a stride of vectors, a block.
+const lengths = [1, 3, 17, 16383, 16400];
+/** The same with merges element by element, each as soon as the leaf's own is there; in an order of its own. */
+function accumulateByElement(run: LeafRun, leaves: readonly Float32Array[], random: Random) {
+  const plan = accumulationPlan(run, leaves.length);
+  const { length } = leaves[0]!;
+  const slots = Array.from({ length: plan.slotCount }, () => new Float32Array(length).fill(NaN));
+  const sums: { node: TreeNode; values: Float32Array }[] = [];
+  for (const { leaf, slot, accumulate, merges, completes } of leafSteps(plan)) {
+    for (const index of shuffled([...leaves[0]!.keys()], random)) {
+      const value = leaves[leaf]![index]!;
+      slots[slot]![index] = accumulate ? slots[slot]![index]! + value : value;
+      for (const { from, into } of merges) slots[into]![index]! += slots[from]![index]!;
+    }
+    if (completes !== null) {
+      const { node, slot: at } = plan.nodes[completes]!;
+      // As it is now: what comes after must not change it.
+      sums.push({ node, values: slots[at]!.slice() });
+    }
+  }
+  return sums;
+}
+
 const anyStep = fc.record({
   leafCount: fc.integer({ min: 1, max: 33 }),
   worldSize: fc.integer({ min: 1, max: 8 }),
-  // Around the block size of finishTree as well.
-  elements: fc.constantFrom(1, 3, 17, 4095, 4097),
+  elements: fc.constantFrom(...lengths),
   seed: fc.integer(),
 });
 
@@ -44,6 +75,20 @@ describe('the summation tree', () => {
         const nodes = runs.flatMap((run) => accumulate(run, leaves));
         const sum = new Float32Array(elements);
         finishTree(nodes.reverse(), leafCount, sum);
+        assert.ok(sameBits(sum, treeSum(leaves, rootOf(leafCount))));
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it('gives the same where merges follow each leaf element by element, and a node is whole after its last leaf', () => {
+    fc.assert(
+      fc.property(anyStep, ({ leafCount, worldSize, seed }) => {
+        const { leaves, random } = randomLeaves(leafCount, 17, seed);
+        const runs = runsOf(cutIntoRuns(leafCount, worldSize, random));
+        const nodes = runs.flatMap((run) => accumulateByElement(run, leaves, random));
+        const sum = new Float32Array(17);
+        finishTree(nodes, leafCount, sum);
         assert.ok(sameBits(sum, treeSum(leaves, rootOf(leafCount))));
       }),
       { numRuns: 300 },

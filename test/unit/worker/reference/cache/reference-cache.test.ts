@@ -138,6 +138,14 @@ describe('the reference cache', () => {
     await cache.close();
   });
 
+  test('closing does not wait for a model that is still being hashed', async (t) => {
+    const root = await temporaryDirectory(t);
+    const { cache, lines } = openCache(root, new Promise(() => undefined));
+    cache.keep(leafOf(0).request, leafOf(0).completions);
+    await cache.close();
+    assert.deepEqual(warningsOf(lines), []);
+  });
+
   test('where the model cannot be hashed, one warning says so and nothing is kept', async (t) => {
     const root = await temporaryDirectory(t);
     const { cache, lines } = openCache(root, Promise.reject(new Error('config.json: gone')));
