@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { Server, ServerCredentials } from '@grpc/grpc-js';
 import { HealthImplementation } from 'grpc-health-check';
 import { ConfigError } from '../lib/errors.js';
@@ -123,11 +124,14 @@ function bind(server: Server, listen: string): Promise<string> {
   });
 }
 
-/** Those who watch a run that has ended get its last events; whoever else is still connected is cut off. */
+/**
+ * Those who watch a run that has ended get its last events; whoever else is still connected is cut off. A connection whose
+ * other end is gone without a word takes the system many minutes to close, so it is not waited for.
+ */
 async function shutDown(server: Server): Promise<void> {
   const closed = new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
   const cutOff = setTimeout(() => server.forceShutdown(), LAST_WORDS_MS);
-  await closed;
+  await Promise.race([closed, delay(2 * LAST_WORDS_MS, undefined, { ref: false })]);
   clearTimeout(cutOff);
 }
 
