@@ -16,7 +16,10 @@ const startModel = 'start-model';
 const seed = 1;
 
 /** Emails that replies are sampled to, and how. */
-const sampling = { emails: 4, options: { temperature: 0.7, topP: 0.95, maxNewTokens: 80, seed } } as const;
+const sampling = {
+  emails: 4,
+  options: { temperature: 0.7, topP: 0.95, maxNewTokens: 80, seed, stopIds: [] },
+} as const;
 
 /**
  * Supervised fine-tuning and KTO of a tiny model on replies to customer emails, by the same path as `prospect train`.
