@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { dataCommand } from './commands/data.js';
 import { demoCommand } from './commands/demo.js';
 import { exportCommand } from './commands/export.js';
+import { generateCommand } from './commands/generate.js';
 import { plotCommand } from './commands/plot.js';
 import { scoreCommand } from './commands/score.js';
 import { setupCommand } from './commands/setup.js';
@@ -18,6 +19,7 @@ export function buildProgram(terminal: Terminal): Command {
     .addHelpText('after', help)
     .addCommand(trainCommand(terminal))
     .addCommand(scoreCommand(terminal))
+    .addCommand(generateCommand(terminal))
     .addCommand(dataCommand(terminal))
     .addCommand(plotCommand(terminal))
     .addCommand(exportCommand(terminal))

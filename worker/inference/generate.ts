@@ -43,19 +43,6 @@ export function* generateTokens(
   for (const batch of batchesOf(sequences)) yield* continueTogether(opened, batch, options);
 }
 
-/** The tokens after each prompt, without the one that ends a reply. */
-export function generate(
-  opened: InferenceModel,
-  prompts: readonly Int32Array[],
-  options: GenerateOptions,
-): Int32Array[] {
-  const replies = prompts.map((): number[] => []);
-  for (const { prompt, token } of generateTokens(opened, prompts, options)) {
-    if (token !== null) replies[prompt]!.push(token);
-  }
-  return replies.map((ids) => Int32Array.from(ids));
-}
-
 /** Sequences that are computed together: weights are read once for all of them. */
 const BATCH_SIZE = 8;
 /** While a longer prompt is read token by token, shorter ones are answered already: that costs at most so many steps. */

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { z } from 'zod';
 
-import { generate, generateTokens } from '../../../../worker/inference/generate.js';
+import { generateTokens, type GenerateOptions } from '../../../../worker/inference/generate.js';
 import { openForInference, type InferenceModel } from '../../../../worker/inference/open.js';
 import { scoreSequences } from '../../../../worker/inference/score.js';
 import { liveTensors } from '../../../../worker/tensorflow/tensor.js';
@@ -41,6 +41,15 @@ for (const batchSize of [1, 3, 4, 100]) {
   });
 }
 
+/** The replies in full. */
+function generate(model: InferenceModel, to: readonly Int32Array[], options: GenerateOptions): number[][] {
+  const replies = to.map((): number[] => []);
+  for (const { prompt, token } of generateTokens(model, to, options)) {
+    if (token !== null) replies[prompt]!.push(token);
+  }
+  return replies;
+}
+
 /** What generate() must give at temperature 0, one token and one prompt at a time. */
 function greedily(prompt: Int32Array, steps: number): number[] {
   const ids = [...prompt];
@@ -62,7 +71,7 @@ test('at temperature 0 every reply is the greedy one, whatever stands beside it'
   const mixed = [long, ...prompts, prompts[0]!.subarray(0, 1), ...prompts, ...prompts];
   const replies = generate(opened, mixed, { ...greedy, maxNewTokens: 6 });
   assert.deepEqual(
-    replies.map((reply) => [...reply]),
+    replies,
     mixed.map((prompt) => greedily(prompt, 6)),
   );
 });
@@ -81,7 +90,7 @@ test('hands out every token as it comes, and the end of a reply', () => {
 test('the seed decides the samples', () => {
   const sample = (seed: number) => {
     const options = { temperature: 1, topP: 0.9, seed, maxNewTokens: 8, stopIds: [] };
-    return generate(opened, prompts, options).map((ids) => [...ids]);
+    return generate(opened, prompts, options);
   };
   assert.deepEqual(sample(7), sample(7));
   assert.notDeepEqual(sample(7), sample(8));
