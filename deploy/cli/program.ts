@@ -4,6 +4,7 @@ import { demoCommand } from './commands/demo.js';
 import { exportCommand } from './commands/export.js';
 import { generateCommand } from './commands/generate.js';
 import { plotCommand } from './commands/plot.js';
+import { schemaCommand } from './commands/schema.js';
 import { scoreCommand } from './commands/score.js';
 import { setupCommand } from './commands/setup.js';
 import { trainCommand } from './commands/train.js';
@@ -23,6 +24,7 @@ export function buildProgram(terminal: Terminal): Command {
     .addCommand(dataCommand(terminal))
     .addCommand(plotCommand(terminal))
     .addCommand(exportCommand(terminal))
+    .addCommand(schemaCommand(terminal))
     .addCommand(setupCommand(terminal))
     .addCommand(demoCommand(terminal));
   configure(program, 'prospect', terminal);
