@@ -20,7 +20,7 @@ function* keys(schema: JsonSchema, path = ''): Generator<[string, JsonSchema]> {
 
 describe('the schema of a run file', () => {
   it('exports to JSON Schema with a description of every key', () => {
-    const described = [...keys(runFileJsonSchema() as JsonSchema)];
+    const described = [...keys(runFileJsonSchema())];
     assert.ok(described.some(([key]) => key === 'stages[].data.train'));
     for (const [key, { description }] of described) assert.match(description ?? '', /\.$/, key);
   });
