@@ -71,7 +71,7 @@ export class LanguageModel {
 
   /** Wraps weights over the trained parameters, and maybe others, without a copy. Bind two buffers to alternate between them. */
   bind(weights: FlatBuffer): BoundWeights {
-    return new BoundWeights(weights);
+    return BoundWeights.over(weights);
   }
 
   /** Log-prob of every completion token, by sequence. */

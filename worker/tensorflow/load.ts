@@ -19,6 +19,17 @@ export function loadTensorFlow(): NativeBinding {
   return loaded;
 }
 
+/** Runs `body` with another binding in place of TensorFlow's. `body` must not await anything. */
+export function withBinding<T>(binding: NativeBinding, body: () => T): T {
+  const before = loaded;
+  loaded = binding;
+  try {
+    return body();
+  } finally {
+    loaded = before;
+  }
+}
+
 function requireBinding(): NativeBinding {
   const require = createRequire(import.meta.url);
   let binding: unknown;
