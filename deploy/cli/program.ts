@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { checkCommand } from './commands/check.js';
 import { dataCommand } from './commands/data.js';
 import { demoCommand } from './commands/demo.js';
 import { exportCommand } from './commands/export.js';
@@ -18,6 +19,7 @@ export function buildProgram(terminal: Terminal): Command {
     .version(packageVersion(), '--version', 'print the version')
     .option('--verbose', 'show where an error comes from')
     .addHelpText('after', help)
+    .addCommand(checkCommand(terminal))
     .addCommand(trainCommand(terminal))
     .addCommand(scoreCommand(terminal))
     .addCommand(generateCommand(terminal))

@@ -15,6 +15,17 @@ export function formatRate(perSecond: number): string {
   return `${scaled.toPrecision(3)}${unit}`;
 }
 
+const BYTE_UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
+
+/** `512 B`, `1.50 MiB`, `24.0 GiB`: three significant digits from a KiB on. */
+export function formatBytes(bytes: number): string {
+  // 1023.5 would be shown as 1020: the next unit begins at a thousand.
+  const exponent =
+    bytes < 1000 ? 0 : Math.min(BYTE_UNITS.length - 1, Math.ceil(Math.log2(bytes / 1000) / 10));
+  const scaled = bytes / 1024 ** exponent;
+  return `${exponent === 0 ? scaled.toFixed(0) : scaled.toPrecision(3)} ${BYTE_UNITS[exponent]!}`;
+}
+
 export function formatPercent(share: number): string {
   return `${(share * 100).toFixed(1)} %`;
 }
