@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { checkCommand } from './commands/check.js';
+import { completionCommand } from './commands/completion.js';
 import { dataCommand } from './commands/data.js';
 import { demoCommand } from './commands/demo.js';
 import { exportCommand } from './commands/export.js';
@@ -29,6 +30,7 @@ export function buildProgram(terminal: Terminal): Command {
     .addCommand(schemaCommand(terminal))
     .addCommand(setupCommand(terminal))
     .addCommand(demoCommand(terminal));
+  program.addCommand(completionCommand(program, terminal));
   configure(program, 'prospect', terminal);
   return program;
 }
@@ -48,9 +50,19 @@ function configure(command: Command, path: string, terminal: Terminal): void {
 }
 
 const help = `
-Exit codes: 0 done, 1 failed, 2 bad configuration or data, 130 interrupted.
+Exit codes:
+  0    done
+  1    failed: the message says why, and where there is more
+  2    a bad command, run file, model or data: something to change
+  130  interrupted (Ctrl-C); no process is left
+
+Environment:
+  NO_COLOR        any value turns colours off
+  PROSPECT_CACHE  where the native TensorFlow library is kept
 
 Examples:
   prospect demo
+  prospect check kto.yaml
   prospect train kto.yaml --out runs/first
-  prospect score --model runs/first/model --data feedback.jsonl`;
+  prospect generate --model runs/first/model --prompt "My kettle is broken."
+  prospect COMMAND --help`;
