@@ -9,9 +9,18 @@ import { answersFor, requirePair, type RowUse } from './row-use.js';
 import type { JudgedRow } from './row.js';
 import type { TextTokenizer } from './tokenizer.js';
 
+/** Told of every row as it is read. */
+export interface RowWatcher {
+  /** A row that cannot be used, at `file:line`. */
+  bad(where: string, reason: string): void;
+  /** One of a row's answers, before it is cut to length. */
+  answer(where: string, answer: EncodedAnswer): void;
+}
+
 export interface LoadPairsOptions extends LengthLimits {
   /** Count bad rows by reason instead of failing. */
   readonly skipBadRows: boolean;
+  readonly watcher?: RowWatcher;
 }
 
 export interface LoadOptions extends LoadPairsOptions {
@@ -50,9 +59,10 @@ export async function loadExamples(
   tokenizer: TextTokenizer,
   options: LoadOptions,
 ): Promise<Loaded<Example>> {
-  return load(file, options.skipBadRows, (raw, report) => {
+  return load(file, options, (raw, report) => {
     const answers = answersFor(options.rows, parseRow(raw.parse()), tokenizer);
     const encoded = answers.map((judged) => ({ ...judged, ...encodeAnswer(judged.answer, tokenizer) }));
+    for (const one of encoded) options.watcher?.answer(raw.where, one);
     return encoded.map((one) => toExample(raw, one, options, report));
   });
 }
@@ -66,9 +76,12 @@ export async function loadPairs(
   tokenizer: TextTokenizer,
   options: LoadPairsOptions,
 ): Promise<Loaded<PairedExample>> {
-  const { maxLength, maxPromptLength, skipBadRows } = options;
-  return load(file, skipBadRows, (raw, report) => {
+  const { maxLength, maxPromptLength, watcher } = options;
+  return load(file, options, (raw, report) => {
     const encoded = encodePair(requirePair(parseRow(raw.parse())), tokenizer);
+    for (const completionIds of [encoded.chosenIds, encoded.rejectedIds]) {
+      watcher?.answer(raw.where, { promptIds: encoded.promptIds, completionIds });
+    }
     const promptIds = fitPrompt(encoded.promptIds, maxPromptLength);
     const chosenIds = fitCompletion(encoded.chosenIds, promptIds.length, maxLength);
     const rejectedIds = fitCompletion(encoded.rejectedIds, promptIds.length, maxLength);
@@ -82,7 +95,7 @@ export async function loadPairs(
 /** @param make returns no example for a sound row that there is no use for, and counts in `report` what it cuts */
 async function load<T>(
   file: string,
-  skipBadRows: boolean,
+  { skipBadRows, watcher }: Pick<LoadPairsOptions, 'skipBadRows' | 'watcher'>,
   make: (raw: RawRow, report: DataReport) => readonly T[],
 ): Promise<Loaded<T>> {
   const examples: T[] = [];
@@ -92,6 +105,7 @@ async function load<T>(
   for await (const mapped of mapRows(file, (raw) => make(raw, report))) {
     report.rows += 1;
     if (mapped.kind === 'bad') {
+      watcher?.bad(mapped.raw.where, mapped.reason);
       firstBad ??= `${mapped.raw.where}: ${mapped.reason}`;
       skipped.set(mapped.reason, (skipped.get(mapped.reason) ?? 0) + 1);
     } else {

@@ -100,6 +100,6 @@ function isSameMessage(a: unknown, b: unknown): boolean {
   return isMessage(a) && isMessage(b) && a.role === b.role && a.content === b.content;
 }
 
-function isMessage(value: unknown): value is ChatMessage {
+export function isMessage(value: unknown): value is ChatMessage {
   return isColumns(value) && typeof value['role'] === 'string' && typeof value['content'] === 'string';
 }

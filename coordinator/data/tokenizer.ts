@@ -50,6 +50,11 @@ export class TextTokenizer {
     return list.length === 0 ? '' : this.#library.decode(list, { skip_special_tokens: skipSpecialTokens });
   }
 
+  /** Whether conversations can be written as text. */
+  get hasChatTemplate(): boolean {
+    return this.#template !== null;
+  }
+
   /**
    * The text of a conversation. It holds its own special tokens: encode it without more.
    * @throws ConfigError for a model without a chat template.

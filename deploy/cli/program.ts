@@ -1,8 +1,12 @@
 import { Command } from 'commander';
+import { checkCommand } from './commands/check.js';
+import { completionCommand } from './commands/completion.js';
 import { dataCommand } from './commands/data.js';
 import { demoCommand } from './commands/demo.js';
 import { exportCommand } from './commands/export.js';
+import { generateCommand } from './commands/generate.js';
 import { plotCommand } from './commands/plot.js';
+import { schemaCommand } from './commands/schema.js';
 import { scoreCommand } from './commands/score.js';
 import { setupCommand } from './commands/setup.js';
 import { trainCommand } from './commands/train.js';
@@ -16,13 +20,17 @@ export function buildProgram(terminal: Terminal): Command {
     .version(packageVersion(), '--version', 'print the version')
     .option('--verbose', 'show where an error comes from')
     .addHelpText('after', help)
+    .addCommand(checkCommand(terminal))
     .addCommand(trainCommand(terminal))
     .addCommand(scoreCommand(terminal))
+    .addCommand(generateCommand(terminal))
     .addCommand(dataCommand(terminal))
     .addCommand(plotCommand(terminal))
     .addCommand(exportCommand(terminal))
+    .addCommand(schemaCommand(terminal))
     .addCommand(setupCommand(terminal))
     .addCommand(demoCommand(terminal));
+  program.addCommand(completionCommand(program, terminal));
   configure(program, 'prospect', terminal);
   return program;
 }
@@ -42,9 +50,19 @@ function configure(command: Command, path: string, terminal: Terminal): void {
 }
 
 const help = `
-Exit codes: 0 done, 1 failed, 2 bad configuration or data, 130 interrupted.
+Exit codes:
+  0    done
+  1    failed: the message says why, and where there is more
+  2    a bad command, run file, model or data: something to change
+  130  interrupted (Ctrl-C); no process is left
+
+Environment:
+  NO_COLOR        any value turns colours off
+  PROSPECT_CACHE  where the native TensorFlow library is kept
 
 Examples:
   prospect demo
+  prospect check kto.yaml
   prospect train kto.yaml --out runs/first
-  prospect score --model runs/first/model --data feedback.jsonl`;
+  prospect generate --model runs/first/model --prompt "My kettle is broken."
+  prospect COMMAND --help`;

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { readFile, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { encodePrompt } from '../../coordinator/data/prompt.js';
 import { TextTokenizer } from '../../coordinator/data/tokenizer.js';
 import { requireNoRun } from '../cli/embedded/run-embedded.js';
 import { withInference } from '../cli/inference/session.js';
@@ -16,7 +17,10 @@ const startModel = 'start-model';
 const seed = 1;
 
 /** Emails that replies are sampled to, and how. */
-const sampling = { emails: 4, options: { temperature: 0.7, topP: 0.95, maxNewTokens: 80, seed } } as const;
+const sampling = {
+  emails: 4,
+  options: { temperature: 0.7, topP: 0.95, maxNewTokens: 80, seed, stopIds: [] },
+} as const;
 
 /**
  * Supervised fine-tuning and KTO of a tiny model on replies to customer emails, by the same path as `prospect train`.
@@ -54,10 +58,7 @@ async function showReplies(heldOut: string, before: string, after: string, { out
   const lines = (await readFile(heldOut, 'utf8')).split('\n').slice(0, sampling.emails);
   const prompts = lines.map((line) => (JSON.parse(line) as Row).prompt);
   const tokenizer = TextTokenizer.load(after);
-  const promptIds = prompts.map((prompt) => {
-    const text = tokenizer.applyChatTemplate(prompt, { addGenerationPrompt: true });
-    return Int32Array.from(tokenizer.encode(text, { specialTokens: false }));
-  });
+  const promptIds = prompts.map((prompt) => encodePrompt(prompt, tokenizer).ids);
   const replies = await withInference(async (inference) => {
     const sample = async (modelDir: string) => {
       const ids = await inference('generate', { modelDir, prompts: promptIds, options: sampling.options });

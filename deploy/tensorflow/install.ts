@@ -7,7 +7,6 @@ import { makeAtomically } from './cache.js';
 import type { Environment } from './command.js';
 import { compileBinding } from './compile.js';
 import { downloadWheel } from './download.js';
-import { withLock } from './lock.js';
 import { requireDiskSpace, requireSupportedPlatform } from './machine.js';
 import type { Build, Wheel } from './pins.js';
 import { findTools } from './tools.js';
@@ -28,6 +27,8 @@ export async function installLibrary(
   requireSupportedPlatform();
   const { python, compiler } = await findTools(env);
   const root = dirname(library);
+  // Loaded where it is used, once for a machine: the lock is SQLite's, which is native.
+  const { withLock } = await import('./lock.js');
   await withLock(
     root,
     () => log('another set-up is under way: waiting for it'),

@@ -7,6 +7,7 @@ import { checkStages } from './check.js';
 import { applyOverrides } from './overrides.js';
 import { resolveRun } from './resolve.js';
 import { RunDocument } from './run-document.js';
+import type { StageKeys } from './schema.js';
 import { mergeStages } from './stages.js';
 import type { RunConfig } from './types.js';
 import { validate } from './validate.js';
@@ -18,19 +19,31 @@ export interface LoadOptions {
   readonly cores?: number;
 }
 
+/** A run file's resolved form, and where its values come from. */
+export interface LocatedRun {
+  readonly config: RunConfig;
+  /** For messages: `file:line: key`, or `--set key`; of a key that is not given, where its stage stands. */
+  readonly placeOf: (stage: number, key: keyof StageKeys, ...inside: readonly string[]) => string;
+}
+
 /**
  * Reads a run file. Relative paths in it start at its folder.
  *
  * @throws ConfigError if it cannot be read, or as `parseRunFile`.
  */
 export function loadRunFile(path: string, options: LoadOptions): RunConfig {
+  return locateRunFile(path, options).config;
+}
+
+/** The same, with the places of its values. @throws ConfigError as `loadRunFile` */
+export function locateRunFile(path: string, options: LoadOptions): LocatedRun {
   let text: string;
   try {
     text = new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(path));
   } catch (error) {
     throw new ConfigError(`${path}: cannot be read (${messageOf(error)})`);
   }
-  return parseRunFile(text, path, { ...options, baseDir: dirname(resolve(path)) });
+  return locate(text, path, { ...options, baseDir: dirname(resolve(path)) });
 }
 
 /**
@@ -40,16 +53,25 @@ export function loadRunFile(path: string, options: LoadOptions): RunConfig {
  * @throws ConfigError with one line for each thing that is wrong: `file:line: key: what, and what to do`, or
  *   `--set key: …` where an override is to blame.
  */
-export function parseRunFile(
+export function parseRunFile(text: string, file: string, options: ParseOptions): RunConfig {
+  return locate(text, file, options).config;
+}
+
+type ParseOptions = LoadOptions & { readonly baseDir: string };
+
+function locate(
   text: string,
   file: string,
-  { set = [], cores = availableParallelism(), baseDir }: LoadOptions & { readonly baseDir: string },
-): RunConfig {
+  { set = [], cores = availableParallelism(), baseDir }: ParseOptions,
+): LocatedRun {
   const document = new RunDocument(text, file);
   applyOverrides(document, set);
   const validated = validate(document);
   const stages = mergeStages(validated.runFile);
   checkStages(document, validated, stages);
   document.throwProblems();
-  return resolveRun(validated.runFile, stages, { baseDir, cores });
+  return {
+    config: resolveRun(validated.runFile, stages, { baseDir, cores }),
+    placeOf: (stage, key, ...inside) => document.placeOf([...stages[stage]!.at(key), ...inside]),
+  };
 }

@@ -50,6 +50,13 @@ export class RunDocument {
     return origin !== undefined && 'set' in origin;
   }
 
+  /** Who wrote the value at `path`, or what it would stand in, for messages: `file:line: key` or `--set key`. */
+  placeOf(path: Path): string {
+    const origin = this.originOf(path);
+    if ('set' in origin) return `--set ${oneLine(origin.set)}`;
+    return `${this.file}:${origin.line}: ${oneLine(keyOf(path))}`;
+  }
+
   /** Notes that the value at `path` is wrong, or missing there. */
   report(path: Path, message: string): void {
     const origin = this.originOf(path);

@@ -11,35 +11,39 @@ export interface Sampling {
  * @returns a token id
  */
 export function sampleToken(logits: Float32Array, { temperature, topP }: Sampling, uniform: number): number {
-  if (temperature === 0) return likeliest(logits);
-  const weights = unnormalizedProbabilities(logits, temperature);
-  const ranked = Uint32Array.from(weights.keys()).sort((a, b) => weights[b]! - weights[a]! || a - b);
-  const nucleus = nucleusOf(ranked, weights, topP);
-  let remaining = uniform * sum(nucleus, weights);
-  for (const token of nucleus) {
+  const best = likeliest(logits);
+  if (temperature === 0) return best;
+  const weights = Float64Array.from(logits, (logit) => Math.exp((logit - logits[best]!) / temperature));
+  const candidates = topP < 1 ? nucleusOf(weights, topP) : Uint32Array.from(weights.keys());
+  let remaining = uniform * sum(candidates, weights);
+  for (const token of candidates) {
     remaining -= weights[token]!;
     if (remaining < 0) return token;
   }
-  return nucleus.at(-1)!;
+  return candidates.at(-1)!;
 }
 
 function likeliest(logits: Float32Array): number {
-  return logits.reduce((best, logit, token) => (logit > logits[best]! ? token : best), 0);
+  let best = 0;
+  for (let token = 1; token < logits.length; token += 1) if (logits[token]! > logits[best]!) best = token;
+  return best;
 }
 
-function unnormalizedProbabilities(logits: Float32Array, temperature: number): Float64Array {
-  const highest = logits[likeliest(logits)]!;
-  return Float64Array.from(logits, (logit) => Math.exp((logit - highest) / temperature));
-}
-
-/** The shortest prefix of `ranked` that holds `topP` of the whole, at least one token. */
-function nucleusOf(ranked: Uint32Array, weights: Float64Array, topP: number): Uint32Array {
-  const wanted = topP * sum(ranked, weights);
+/** The likeliest tokens, in this order, until they hold `topP` of the whole; at least one. */
+function nucleusOf(weights: Float64Array, topP: number): Uint32Array {
+  const all = Uint32Array.from(weights.keys());
+  const total = sum(all, weights);
+  // Tokens that are less likely than this hold less than 1 − topP even if all but one are: no nucleus reaches them.
+  const least = ((1 - topP) * total) / Math.max(1, weights.length - 1);
+  const ranked = all.filter((token) => weights[token]! >= least);
+  ranked.sort((a, b) => weights[b]! - weights[a]! || a - b);
   let reached = 0;
-  const last = ranked.findIndex((token) => (reached += weights[token]!) >= wanted);
+  const last = ranked.findIndex((token) => (reached += weights[token]!) >= topP * total);
   return last === -1 ? ranked : ranked.subarray(0, last + 1);
 }
 
 function sum(tokens: Uint32Array, weights: Float64Array): number {
-  return tokens.reduce((total, token) => total + weights[token]!, 0);
+  let total = 0;
+  for (const token of tokens) total += weights[token]!;
+  return total;
 }

@@ -71,12 +71,12 @@ export function attention<Projected>(parts: AttentionParts<Projected>): Module<S
       const { batch, length } = pass;
       const projected = projection.forward(pass, input);
       const query = group(multiply(turn(projected.heads.query, pass), scalar(scale)), pass);
-      const key = turn(projected.heads.key, pass);
-      const { value } = projected.heads;
+      const added = { key: turn(projected.heads.key, pass), value: projected.heads.value };
+      const { key, value } = pass.cache?.extend(parts, added) ?? added;
 
       const products = batchMatMul(query, key, { transposeB: true });
       const capped = bound?.forward(products);
-      const scores = reshape(capped?.output ?? products, [batch * heads, length, length]);
+      const scores = reshape(capped?.output ?? products, [batch * heads, length, key.shape[1]!]);
       const probabilities = reshape(softmax(add(scores, pass.mask(window))), products.shape);
       const context = mergeHeads(batchMatMul(probabilities, value), heads, pass);
       const output = outputProjection.forward(pass, context);

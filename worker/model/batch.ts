@@ -38,12 +38,19 @@ export interface InputLimits {
   readonly maxLength: number | null;
 }
 
-/** @throws ConfigError if a sequence is too long for the model, or a token id lies outside of its vocabulary. */
-export function padded(sequences: readonly Int32Array[], { vocabSize, maxLength }: InputLimits): Batch {
+/**
+ * @param past tokens that stand in front of each sequence
+ * @throws ConfigError if a sequence is too long for the model, or a token id lies outside of its vocabulary.
+ */
+export function padded(
+  sequences: readonly Int32Array[],
+  { vocabSize, maxLength }: InputLimits,
+  past = 0,
+): Batch {
   const length = Math.max(...sequences.map((ids) => ids.length));
-  if (maxLength !== null && length > maxLength) {
+  if (maxLength !== null && past + length > maxLength) {
     throw new ConfigError(
-      `a sequence of ${length} tokens is longer than the ${maxLength} positions of the model; lower max_length`,
+      `a sequence of ${past + length} tokens is longer than the ${maxLength} positions of the model; lower max_length`,
     );
   }
   const ids = new Int32Array(sequences.length * length).fill(PADDING_ID);

@@ -2,13 +2,16 @@ import type { FlatBuffer } from '../parameters/flat-buffer.js';
 import { tensorOver } from '../tensorflow/memory-tensor.js';
 import { dispose, type Tensor } from '../tensorflow/tensor.js';
 
-/** A flat buffer of weights as TensorFlow sees it: without a copy, so it follows what is written to the buffer. */
+/** Weights as TensorFlow sees them. */
 export class BoundWeights {
-  private readonly tensors: ReadonlyMap<string, Tensor>;
+  /** @param tensors by name; they are disposed of with this */
+  constructor(private readonly tensors: ReadonlyMap<string, Tensor>) {}
 
-  constructor(weights: FlatBuffer) {
-    this.tensors = new Map(
-      weights.layout.tensors.map((place) => [place.name, tensorOver(weights.tensor(place), place.shape)]),
+  /** Those of a flat buffer, without a copy: they follow what is written to it. */
+  static over(weights: FlatBuffer): BoundWeights {
+    const { tensors } = weights.layout;
+    return new BoundWeights(
+      new Map(tensors.map((place) => [place.name, tensorOver(weights.tensor(place), place.shape)])),
     );
   }
 

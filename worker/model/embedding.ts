@@ -57,7 +57,10 @@ export function withPositions(inner: Embedding, name: string, maxLength: number)
 
     forward(pass, ids) {
       const tokens = inner.forward(pass, ids);
-      const placed = add(bySequence(tokens, pass), slice(pass.weight(name), 0, 0, pass.length));
+      const placed = add(
+        bySequence(tokens, pass),
+        slice(pass.weight(name), 0, pass.cache?.length ?? 0, pass.length),
+      );
       return reshape(placed, tokens.shape);
     },
 

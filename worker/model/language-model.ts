@@ -6,9 +6,11 @@ import { isTied, parametersOf, type Architecture } from './architecture.js';
 import { padded, scored, type Batch, type ScoredBatch, type Sequence } from './batch.js';
 import { BoundWeights } from './bound-weights.js';
 import type { HeadGradients } from './head.js';
+import { KeyValueCache } from './key-value-cache.js';
 import type { EmitGradient, Module, Pass } from './module.js';
 
 export type { BoundWeights, Sequence };
+export { KeyValueCache };
 
 /** Receives gradients while the backward pass goes on. */
 export interface GradientSink {
@@ -69,7 +71,7 @@ export class LanguageModel {
 
   /** Wraps weights over the trained parameters, and maybe others, without a copy. Bind two buffers to alternate between them. */
   bind(weights: FlatBuffer): BoundWeights {
-    return new BoundWeights(weights);
+    return BoundWeights.over(weights);
   }
 
   /** Log-prob of every completion token, by sequence. */
@@ -150,24 +152,53 @@ export class LanguageModel {
     });
   }
 
+  /**
+   * Goes on from the tokens that the cache holds: the logits after the last of the new ones, by sequence. The same as
+   * `logits` of the whole sequences gives, but for rounding.
+   *
+   * @param tokens new tokens of each sequence of the cache, as many of each
+   * @throws ConfigError if a sequence becomes too long for the model, or a token id lies outside of its vocabulary
+   */
+  extend(weights: BoundWeights, cache: KeyValueCache, tokens: readonly Int32Array[]): Float32Array[] {
+    return scope(() => {
+      const { vocabSize, head } = this.architecture;
+      const batch = padded(tokens, this.architecture, cache.length);
+      if (batch.size !== cache.batch || tokens.some(({ length }) => length !== batch.length)) {
+        throw new Error(`the cache goes on with as many tokens of each of its ${cache.batch} sequences`);
+      }
+      const pass = this.beginPass(weights, batch, cache);
+      const output = this.forward(pass, batch);
+      const last = Int32Array.from(tokens, (_, sequence) => (sequence + 1) * batch.length - 1);
+      const logits = read(head.logits(pass, output, last));
+      cache.advance(batch.length);
+      return tokens.map((_, index) => logits.subarray(index * vocabSize, (index + 1) * vocabSize));
+    });
+  }
+
   /** Frees the frozen weights. */
   dispose(): void {
     this.frozen?.dispose();
   }
 
   /** The tensors that a pass shares belong to the open scope. */
-  private beginPass(weights: BoundWeights, { size, length }: Batch): Pass {
+  private beginPass(
+    weights: BoundWeights,
+    { size, length }: Batch,
+    cache: KeyValueCache | null = null,
+  ): Pass {
     const { rope, windows } = this.architecture;
-    const masks = new Map(windows.map((window) => [window, attentionMask(length, window)]));
+    const past = cache?.length ?? 0;
+    const masks = new Map(windows.map((window) => [window, attentionMask(length, window, past)]));
     return {
       batch: size,
       length,
+      cache,
       weight: (name) => {
         const tensor = weights.find(name) ?? this.frozen?.find(name);
         if (tensor === undefined) throw new Error(`there is no weight ${name}`);
         return tensor;
       },
-      rope: rope?.tables(length) ?? null,
+      rope: rope?.tables(past, length) ?? null,
       mask: (window) => masks.get(window)!,
     };
   }

@@ -81,7 +81,7 @@ function adaptedModel(description: ModelDescription, source: AdapterSource): Pol
   return {
     architecture: buildAdapted(description, adapter),
     buffer,
-    frozen: new BoundWeights(loadBase(description)),
+    frozen: BoundWeights.over(loadBase(description)),
     save: (weights, targetDir) =>
       saveAdapter(adapter, weights, { baseDir: description.directory, targetDir }),
   };

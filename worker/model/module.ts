@@ -1,5 +1,6 @@
 import type { TensorSpec } from '../parameters/layout.js';
 import type { Tensor } from '../tensorflow/tensor.js';
+import type { KeyValueCache } from './key-value-cache.js';
 import type { RopeTables } from './rope.js';
 
 /** What the modules share while one batch goes through the model. */
@@ -8,6 +9,8 @@ export interface Pass {
   readonly batch: number;
   /** Tokens of each sequence, padding included. */
   readonly length: number;
+  /** What attention made of the tokens in front of these, and keeps of these; null where nothing comes before or after. */
+  readonly cache: KeyValueCache | null;
   /** The weight of that name. */
   weight(name: string): Tensor;
   /** Null where attention knows no rotary positions. */

@@ -35,8 +35,8 @@ export interface RopeConfig {
  * of a head, feature j pairs with feature j + R/2, and both turn by position · θ^(−2j/R); the others stay.
  */
 export interface Rope {
-  /** For positions 0 to length − 1. */
-  tables(length: number): RopeTables;
+  /** For `length` positions from `first` on. */
+  tables(first: number, length: number): RopeTables;
 }
 
 /** @param rotated R, even */
@@ -44,17 +44,22 @@ export function rope(rotated: number, config: RopeConfig): Rope {
   const frequencies = Array.from({ length: rotated / 2 }, (_, j) => frequency(j, rotated, config));
   let longest = computeTables(0, frequencies);
   return {
-    tables(length) {
-      const size = length * rotated;
-      if (longest.cos.length < size) longest = computeTables(length, frequencies);
+    tables(first, length) {
+      const end = (first + length) * rotated;
+      // Whoever goes on token by token asks for one more each time.
+      if (longest.cos.length < end) longest = computeTables(roundedUp(first + length), frequencies);
       const shape = [length, rotated];
       return {
-        cos: floats(shape, longest.cos.subarray(0, size)),
-        signedSin: floats(shape, longest.signedSin.subarray(0, size)),
+        cos: floats(shape, longest.cos.subarray(first * rotated, end)),
+        signedSin: floats(shape, longest.signedSin.subarray(first * rotated, end)),
       };
     },
   };
 }
+
+const POSITIONS_PER_TABLE = 256;
+
+const roundedUp = (positions: number) => Math.ceil(positions / POSITIONS_PER_TABLE) * POSITIONS_PER_TABLE;
 
 /** Rotates x [sequences, length, headDim]: (x₁, x₂) → (x₁ cos − x₂ sin, x₂ cos + x₁ sin). */
 export function rotate(x: Tensor, { cos, signedSin }: RopeTables): Tensor {

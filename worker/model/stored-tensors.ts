@@ -1,5 +1,6 @@
 import { ConfigError } from '../../lib/errors.js';
 import type { Checkpoint } from '../../lib/safetensors/checkpoint.js';
+import { isFloatDtype } from '../../lib/safetensors/dtype.js';
 import { quote } from '../../lib/text.js';
 import type { TensorSpec } from '../parameters/layout.js';
 
@@ -20,7 +21,7 @@ interface Search {
 /**
  * Finds each expected tensor in a file.
  *
- * @throws ConfigError if one is missing or has another shape.
+ * @throws ConfigError if one is missing, has another shape, or holds no floats.
  */
 export function findTensors(
   stored: Checkpoint['tensors'],
@@ -32,7 +33,13 @@ export function findTensors(
     if (storedAs === undefined) {
       throw new ConfigError(`${where}: tensor ${name} ${shapeText(shape)} is missing from its weights`);
     }
-    const found = shapeText(stored.get(storedAs)!.shape);
+    const { shape: storedShape, dtype } = stored.get(storedAs)!;
+    if (!isFloatDtype(dtype)) {
+      throw new ConfigError(
+        `${where}: tensor ${storedAs} is ${dtype}; weights are read from F32, BF16 and F16`,
+      );
+    }
+    const found = shapeText(storedShape);
     if (found !== shapeText(shape)) {
       throw new ConfigError(
         `${where}: tensor ${storedAs} has shape ${found}, ${config} makes it ${shapeText(shape)}`,

@@ -35,6 +35,17 @@ function bindingPath(): string {
   return join(dirname(require.resolve(`${PACKAGE}/package.json`)), BINDING);
 }
 
+/** Runs `body` with another binding in place of TensorFlow's. `body` must not await anything. */
+export function withBinding<T>(binding: NativeBinding, body: () => T): T {
+  const before = loaded;
+  loaded = binding;
+  try {
+    return body();
+  } finally {
+    loaded = before;
+  }
+}
+
 function requireBinding(): NativeBinding {
   let binding: unknown;
   try {

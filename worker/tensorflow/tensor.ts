@@ -44,6 +44,14 @@ export function dispose(tensors: unknown): void {
   }
 }
 
+/** Takes tensors out of the open scopes: from now on whoever keeps them disposes of them. Returns its argument. */
+export function keep<T>(tensors: T): T {
+  forEachTensor(tensors, (tensor) => {
+    for (const made of scopes) made.delete(tensor);
+  });
+  return tensors;
+}
+
 /** Registers a new handle with the innermost scope. Outside of any scope whoever made it disposes of it. */
 export function track(tensor: Tensor): Tensor {
   scopes.at(-1)?.add(tensor);

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { Example } from '../../../coordinator/data/example.js';
-import { loadExamples } from '../../../coordinator/data/load.js';
+import { loadExamples, type DataReport, type LoadOptions } from '../../../coordinator/data/load.js';
 import { rowUseOf } from '../../../coordinator/data/row-use.js';
 import { TextTokenizer } from '../../../coordinator/data/tokenizer.js';
 import { stageModelDirectory } from '../../../coordinator/runs/output-directory.js';
@@ -26,26 +26,35 @@ export interface HeldOut {
 }
 
 /**
- * Reads the held-out rows of the last stage; null where it names none. Call it before training: what is wrong with them
- * is then an error now, not after hours.
+ * Reads the held-out rows of the last stage, and warns of what was skipped and cut; null where it names none. Call it
+ * before training: what is wrong with them is then an error now, not after hours.
  * @throws ConfigError
  */
 export async function readHeldOut(
-  { stages }: RunConfig,
+  config: RunConfig,
   skipBadRows: boolean,
   { err }: Terminal,
 ): Promise<HeldOut | null> {
+  const heldOut = await loadHeldOut(config, { skipBadRows });
+  if (heldOut !== null) warnOfRows(heldOut.file, heldOut.report, config.stages.at(-1)!, err);
+  return heldOut;
+}
+
+/** The same without a word. @throws ConfigError */
+export async function loadHeldOut(
+  { stages }: RunConfig,
+  reading: Pick<LoadOptions, 'skipBadRows' | 'watcher'>,
+): Promise<(HeldOut & { readonly report: DataReport }) | null> {
   const { data, objective, ...stage } = stages.at(-1)!;
   const file = data.eval;
   // A stage that goes on from the one before has that one's tokenizer.
   const model = stages.findLast(({ model }) => model !== null)?.model;
   if (file === null || typeof model !== 'string') return null;
   const limits = { maxLength: stage.maxLength, maxPromptLength: stage.maxPromptLength };
-  const loading = { ...limits, rows: rowUseOf(objective), skipBadRows };
+  const loading = { ...limits, rows: rowUseOf(objective), ...reading };
   const { examples, report } = await loadExamples(file, TextTokenizer.load(model), loading);
   if (objective.method === 'kto') mismatchedPairs(examples, stage);
-  warnOfRows(file, report, limits, err);
-  return { file, examples };
+  return { file, examples, report };
 }
 
 /** Judges the last stage by held-out rows: prints a table and writes `eval.json`. */

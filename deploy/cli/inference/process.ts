@@ -1,11 +1,12 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { ConfigError, messageOf, UserError } from '../../../lib/errors.js';
-import { generate } from '../../../worker/inference/generate.js';
+import { generateTokens } from '../../../worker/inference/generate.js';
 import { openForInference } from '../../../worker/inference/open.js';
 import { scoreSequences } from '../../../worker/inference/score.js';
 import { mergeAdapter } from '../../../worker/model/adapter/merge.js';
 import { configureThreads } from '../../../worker/tensorflow/environment.js';
-import type { AnswerMessage, RequestMessage } from './protocol.js';
+import type { AnswerMessage, RequestMessage, Requests } from './protocol.js';
 
 /**
  * The process that computes for the command line (`node process.js THREADS`): it answers what its parent asks over IPC, and ends
@@ -18,15 +19,19 @@ const batchSize = 8;
 const threads = Number(process.argv[2]);
 
 process.on('message', (request: RequestMessage) => {
-  process.send?.(answer(request));
+  void answer(request).then(send);
 });
 process.on('disconnect', () => process.exit());
 // A long computation holds this thread up; the other one notices at once when the parent is gone.
 new Worker(new URL('./parent-watch.js', import.meta.url));
 
-function answer(request: RequestMessage): AnswerMessage {
+function send(message: AnswerMessage): void {
+  process.send?.(message);
+}
+
+async function answer(request: RequestMessage): Promise<AnswerMessage> {
   try {
-    return { kind: 'answer', value: compute(request) };
+    return { kind: 'answer', value: await compute(request) };
   } catch (error) {
     return {
       kind: 'error',
@@ -37,7 +42,7 @@ function answer(request: RequestMessage): AnswerMessage {
   }
 }
 
-function compute(request: RequestMessage): Float64Array | Int32Array[] | null {
+async function compute(request: RequestMessage): Promise<Float64Array | Int32Array[] | null> {
   switch (request.kind) {
     case 'score':
       return requireFinite(
@@ -45,12 +50,24 @@ function compute(request: RequestMessage): Float64Array | Int32Array[] | null {
         request.modelDir,
       );
     case 'generate':
-      return generate(openForInference(request.modelDir, threads), request.prompts, request.options);
+      return generate(request);
     case 'merge':
       configureThreads(threads);
       mergeAdapter(request.modelDir, request.adapterDir, request.targetDir);
       return null;
   }
+}
+
+async function generate({ modelDir, prompts, options }: Requests['generate']['request']) {
+  const replies = prompts.map((): number[] => []);
+  for (const generated of generateTokens(openForInference(modelDir, threads), prompts, options)) {
+    const { prompt, token } = generated;
+    if (token !== null) replies[prompt]!.push(token);
+    send({ kind: 'progress', value: generated });
+    // What was sent leaves this process between two turns.
+    await nextTurn();
+  }
+  return replies.map((ids) => Int32Array.from(ids));
 }
 
 function requireFinite(logps: Float64Array, modelDir: string): Float64Array {

@@ -9,6 +9,7 @@ import type { AnswerMessage, Kind, RequestMessage, Requests } from './protocol.j
 export type Inference = <K extends Kind>(
   kind: K,
   request: Requests[K]['request'],
+  onProgress?: (progress: Requests[K]['progress']) => void,
 ) => Promise<Requests[K]['answer']>;
 
 /**
@@ -23,20 +24,32 @@ export async function withInference<T>(body: (inference: Inference) => Promise<T
   const errors = collectErrors(child);
   const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
   try {
-    return await body((kind, request) => ask(child, { kind, ...request } as RequestMessage, errors));
+    return await body((kind, request, onProgress) => {
+      const message = { kind, ...request } as RequestMessage;
+      return ask(child, message, onProgress ?? (() => undefined), errors);
+    });
   } finally {
     child.kill('SIGKILL');
     await exited;
   }
 }
 
-/** Resolves with the value that the process computed: `protocol.ts` pairs it with the request. */
-function ask<Answer>(child: ChildProcess, request: RequestMessage, errors: () => string): Promise<Answer> {
+/** Resolves with the value that the process computed: `protocol.ts` pairs it, and the progress, with the request. */
+function ask<Answer>(
+  child: ChildProcess,
+  request: RequestMessage,
+  onProgress: (progress: never) => void,
+  errors: () => string,
+): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const done = () => {
       child.off('message', onMessage).off('exit', onExit).off('error', onError);
     };
     const onMessage = (message: AnswerMessage) => {
+      if (message.kind === 'progress') {
+        onProgress(message.value as never);
+        return;
+      }
       done();
       if (message.kind === 'answer') resolve(message.value as Answer);
       else if (message.defect) reject(new Error(message.message));
@@ -46,7 +59,7 @@ function ask<Answer>(child: ChildProcess, request: RequestMessage, errors: () =>
       done();
       const how = describeExit({ code: child.exitCode, signal: child.signalCode });
       const why = errors();
-      reject(new RunError(`the process that computes log-probs ${how}${why === '' ? '' : `: ${why}`}`));
+      reject(new RunError(`the process that computes with the model ${how}${why === '' ? '' : `: ${why}`}`));
     };
     const onError = (error: Error) => {
       done();

@@ -15,14 +15,17 @@ export function formatRate(perSecond: number): string {
   return `${scaled.toPrecision(3)}${unit}`;
 }
 
-export function formatPercent(share: number): string {
-  return `${(share * 100).toFixed(1)} %`;
+const BYTE_UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
+
+/** `512 B`, `1.50 MiB`, `24.0 GiB`: three significant digits from a KiB on. */
+export function formatBytes(bytes: number): string {
+  // 1023.5 would be shown as 1020: the next unit begins at a thousand.
+  const exponent =
+    bytes < 1000 ? 0 : Math.min(BYTE_UNITS.length - 1, Math.ceil(Math.log2(bytes / 1000) / 10));
+  const scaled = bytes / 1024 ** exponent;
+  return `${exponent === 0 ? scaled.toFixed(0) : scaled.toPrecision(3)} ${BYTE_UNITS[exponent]!}`;
 }
 
-/** `987 B`, `12.3 MB`, `4.56 GB`: three significant digits. */
-export function formatBytes(bytes: number): string {
-  if (bytes < 999.5) return `${bytes.toFixed(0)} B`;
-  const units = ['kB', 'MB', 'GB', 'TB'];
-  const power = Math.min(units.length, Math.floor(Math.log10(bytes * (1 + 5e-4)) / 3));
-  return `${(bytes / 1000 ** power).toPrecision(3)} ${units[power - 1]!}`;
+export function formatPercent(share: number): string {
+  return `${(share * 100).toFixed(1)} %`;
 }

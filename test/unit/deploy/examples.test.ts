@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
-import { readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 
 import { packagePath } from '../../../deploy/cli/package.js';
+import { renderJsonSchema } from '../../../lib/config/json-schema.js';
 import { loadRunFile } from '../../../lib/config/load.js';
 
 const folder = packagePath('deploy/examples');
@@ -19,6 +20,16 @@ test('every example is a sound run file', () => {
     'kto.yaml': ['kto'],
     'sft-then-kto.yaml': ['sft', 'kto'],
   });
+});
+
+test('every run file names the schema that editors read, which is that of the code', () => {
+  const files = readdirSync(folder).map((name) => join(folder, name));
+  for (const file of [...files, packagePath('deploy/demo/demo.yaml')]) {
+    const [, schema] = /^# yaml-language-server: \$schema=(\S+)\n/.exec(readFileSync(file, 'utf8')) ?? [];
+    assert.ok(schema !== undefined && existsSync(join(dirname(file), schema)), file);
+  }
+  const kept = readFileSync(packagePath('deploy/run-file.schema.json'), 'utf8');
+  assert.equal(kept, renderJsonSchema(), 'it is out of date: npm run schema');
 });
 
 test("the demo's run file is sound, and only lacks the model that the demo makes", () => {

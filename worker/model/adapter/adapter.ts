@@ -4,7 +4,7 @@ import { uniformFloat64 } from 'pure-rand/distribution/uniformFloat64';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 
 import { ConfigError } from '../../../lib/errors.js';
-import { openSafetensors } from '../../../lib/safetensors/checkpoint.js';
+import { openSafetensors, type Checkpoint } from '../../../lib/safetensors/checkpoint.js';
 import { FlatBuffer } from '../../parameters/flat-buffer.js';
 import { layOut, type TensorSpec } from '../../parameters/layout.js';
 import type { Architecture } from '../architecture.js';
@@ -40,17 +40,11 @@ export interface LoadedAdapter {
   readonly buffer: FlatBuffer;
 }
 
-/**
- * A new adapter that changes nothing yet. It begins as in PEFT, A uniform within ±1/√inputs (Kaiming's with a = √5) and B
- * zero, drawn from `seed` in the order of the tensors' names.
- *
- * @throws ConfigError if one of the target modules is no linear layer of the model.
- */
-export function freshAdapter(
+/** A new adapter, without weights. @throws ConfigError if one of the target modules is no linear layer of the model */
+export function newAdapter(
   { directory, blueprint }: ModelDescription,
   { r, alpha, targetModules }: LoraSettings,
-  seed: number,
-): LoadedAdapter {
+): Adapter {
   const layers = targetedLayers(blueprint, targetModules);
   const config = {
     base_model_name_or_path: directory,
@@ -65,7 +59,22 @@ export function freshAdapter(
     target_modules: targetModules === 'all-linear' ? shortNames(layers) : targetModules,
     task_type: 'CAUSAL_LM',
   };
-  const adapter = { r, scale: alpha / r, layers, config };
+  return { r, scale: alpha / r, layers, config };
+}
+
+/**
+ * A new adapter that changes nothing yet. It begins as in PEFT, A uniform within ±1/√inputs (Kaiming's with a = √5) and B
+ * zero, drawn from `seed` in the order of the tensors' names.
+ *
+ * @throws ConfigError as `newAdapter`
+ */
+export function freshAdapter(
+  description: ModelDescription,
+  settings: LoraSettings,
+  seed: number,
+): LoadedAdapter {
+  const adapter = newAdapter(description, settings);
+  const { r, layers } = adapter;
   const buffer = FlatBuffer.allocate(layOut(tensorsOf(adapter)));
   const generator = xoroshiro128plus(seed);
   const bounds = new Map(layers.map((layer) => [loraTensors(layer, r).a.name, 1 / Math.sqrt(layer.inputs)]));
@@ -83,24 +92,39 @@ export function freshAdapter(
  *
  * @throws ConfigError if it is not LoRA, uses what is not supported, or does not fit the model.
  */
-export function loadAdapter({ blueprint }: ModelDescription, directory: string): LoadedAdapter {
+export function loadAdapter(description: ModelDescription, directory: string): LoadedAdapter {
+  return withAdapter(description, directory, (adapter, file) => {
+    const buffer = FlatBuffer.allocate(layOut(tensorsOf(adapter)));
+    for (const place of buffer.layout.tensors) file.read(place.name, buffer.tensor(place));
+    return { adapter, buffer };
+  });
+}
+
+/** The same without its weights. @throws ConfigError as `loadAdapter` */
+export function describeAdapter(description: ModelDescription, directory: string): Adapter {
+  return withAdapter(description, directory, (adapter) => adapter);
+}
+
+/** Checks an adapter's files against its model; `use` may read the weights. */
+function withAdapter<T>(
+  { blueprint }: ModelDescription,
+  directory: string,
+  use: (adapter: Adapter, weights: Checkpoint) => T,
+): T {
   const configPath = join(directory, ADAPTER_CONFIG);
   const { r, scale, targets, json } = readPeftConfig(readJson(configPath, 'a PEFT adapter'), configPath);
   const adapter = { r, scale, layers: targetedLayers(blueprint, targets), config: json };
-  const expected = tensorsOf(adapter);
   const weightsPath = join(directory, ADAPTER_WEIGHTS);
   const file = openSafetensors(weightsPath);
   try {
     const search = { where: weightsPath, config: `${ADAPTER_CONFIG} with this model` };
-    const found = findTensors(file.tensors, expected, { ...search, namesOf: (name) => [name] });
+    const found = findTensors(file.tensors, tensorsOf(adapter), { ...search, namesOf: (name) => [name] });
     refuseOthers(file.tensors, found, {
       whole: 'this adapter',
       where: weightsPath,
       isAllowed: () => false,
     });
-    const buffer = FlatBuffer.allocate(layOut(expected));
-    for (const place of buffer.layout.tensors) file.read(place.name, buffer.tensor(place));
-    return { adapter, buffer };
+    return use(adapter, file);
   } finally {
     file.close();
   }

@@ -26,11 +26,12 @@ export function passOver(values: Values, specs: readonly TensorSpec[], shape: Sh
   return {
     batch: shape.batch,
     length: shape.length,
+    cache: null,
     weight: (name) => weights.get(name)!,
     rope:
       shape.rotated === 0
         ? null
-        : rope(shape.rotated, { theta: 10_000, scaling: { type: 'none' } }).tables(shape.length),
+        : rope(shape.rotated, { theta: 10_000, scaling: { type: 'none' } }).tables(0, shape.length),
     mask: (window) => attentionMask(shape.length, window),
   };
 }

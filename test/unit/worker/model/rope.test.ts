@@ -33,7 +33,7 @@ test('the angles of Llama 3.1 at a far position', () => {
         originalLength: 8192,
       },
     });
-    const found = rotary.tables(position + 1);
+    const found = rotary.tables(0, position + 1);
     return { cos: read(found.cos), sin: read(found.signedSin) };
   });
   for (const [feature, expectedCos, expectedSin] of llama31) {

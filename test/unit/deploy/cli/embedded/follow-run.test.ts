@@ -174,7 +174,7 @@ test('lost and new workers, checkpoints and a run that waits are told in a line 
     lines.filter((line) => !line.startsWith('kto')),
     [
       'warning: lost b (was killed by SIGKILL): 1 worker goes on after step 1',
-      'checkpoint of step 1 (12.3 MB, 0:02)',
+      'checkpoint of step 1 (11.8 MiB, 0:02)',
       'c joined: 2 workers go on after step 1',
       'warning: too few workers: waiting for more',
     ],

@@ -1,11 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import {
-  formatBytes,
-  formatDuration,
-  formatPercent,
-  formatRate,
-} from '../../../../../deploy/cli/output/numbers.js';
+import { formatDuration, formatPercent, formatRate } from '../../../../../deploy/cli/output/numbers.js';
 
 test('durations are minutes and seconds, with hours where there are any', () => {
   assert.equal(formatDuration(0), '0:00');
@@ -27,13 +22,4 @@ test('rates keep three significant digits', () => {
 test('shares are percentages with one decimal', () => {
   assert.equal(formatPercent(0.9645), '96.5 %');
   assert.equal(formatPercent(1), '100.0 %');
-});
-
-test('bytes keep three significant digits', () => {
-  assert.equal(formatBytes(0), '0 B');
-  assert.equal(formatBytes(999), '999 B');
-  assert.equal(formatBytes(999.6), '1.00 kB');
-  assert.equal(formatBytes(12_345_678), '12.3 MB');
-  assert.equal(formatBytes(999_900_000), '1.00 GB');
-  assert.equal(formatBytes(4.56e12), '4.56 TB');
 });

@@ -1,0 +1,152 @@
+import { availableParallelism } from 'node:os';
+import { close, openBytes } from '../../../coordinator/data/formats/byte-source.js';
+import { TextTokenizer } from '../../../coordinator/data/tokenizer.js';
+import { loadStageRows } from '../../../coordinator/plan/stage-rows.js';
+import { startOf, type EarlierStage } from '../../../coordinator/plan/stage-start.js';
+import { requireEvaluable } from '../../../coordinator/runs/evaluable.js';
+import { locateRunFile, type LocatedRun } from '../../../lib/config/load.js';
+import type { StageConfig } from '../../../lib/config/types.js';
+import { needsOf } from '../../../lib/methods/needs.js';
+import { loadHeldOut } from '../evaluation/held-out.js';
+import { describePolicy, type DescribedPolicy, type PolicySource } from './policy.js';
+import { Problems } from './problems.js';
+import type { CheckReport, StageReport } from './report.js';
+import { RowCounts } from './rows.js';
+import { reportStage } from './stage.js';
+import { warningsOf } from './warnings.js';
+
+export interface CheckOptions {
+  readonly runFile: string;
+  /** `key=value`, applied over the run file in order. */
+  readonly overrides: readonly string[];
+}
+
+/** What can be known of a run before it trains. Nothing is written, and no weight is read. */
+export async function checkRun({ runFile, overrides }: CheckOptions): Promise<CheckReport> {
+  const located = locateRunFile(runFile, { set: overrides, cores: availableParallelism() });
+  const { config } = located;
+  const problems = new Problems();
+  const stages: StageReport[] = [];
+  let earlier: CheckedStage | undefined;
+  for (const index of config.stages.keys()) {
+    const checked = await checkStage(located, index, earlier, problems);
+    if (checked?.report) stages.push(checked.report);
+    earlier = checked ?? undefined;
+    if (earlier === undefined) break;
+  }
+  if (earlier?.isRead === true) await checkHeldOut(located, problems);
+  return {
+    workers: config.workers,
+    threadsPerWorker: config.threadsPerWorker,
+    stages,
+    problems: problems.lines,
+    warnings: warningsOf(config, stages),
+  };
+}
+
+async function checkHeldOut({ config, placeOf }: LocatedRun, problems: Problems): Promise<void> {
+  const counts = new RowCounts();
+  const { eval: file } = config.stages.at(-1)!.data;
+  await problems.during(placeOf(config.stages.length - 1, 'data', 'eval'), async () => {
+    requireEvaluable(config);
+    await loadHeldOut(config, { skipBadRows: true, watcher: counts });
+  });
+  if (file !== null) counts.report(file, problems);
+}
+
+/** A stage that could be looked at; what the next one starts from. */
+interface CheckedStage extends EarlierStage {
+  readonly policy: DescribedPolicy | null;
+  readonly report: StageReport | null;
+  /** Whether there is a tokenizer to read rows with. */
+  readonly isRead: boolean;
+}
+
+/** Null where not even what it starts from is known. */
+async function checkStage(
+  { config: run, placeOf }: LocatedRun,
+  index: number,
+  earlier: CheckedStage | undefined,
+  problems: Problems,
+): Promise<CheckedStage | null> {
+  const stage = run.stages[index]!;
+  const number = index + 1;
+  const at = (...path: Parameters<typeof placeOf> extends [number, ...infer Rest] ? Rest : never) =>
+    placeOf(index, ...path);
+  const start = await problems.during(at('model'), () => startOf(stage, number, earlier));
+  if (start === null) return null;
+  const { from, tokenizerDir } = start;
+  const source = sourceOf(from, earlier);
+  const policy =
+    source === null
+      ? null
+      : await problems.during(at(placeOfAdapter(stage)), () => describePolicy(source, stage.objective));
+  const reference = await problems.during(at('reference'), () => referenceOf(stage, source, policy));
+  const tokenizer = await problems.during(at('model'), () => TextTokenizer.load(tokenizerDir));
+  const counts = new RowCounts();
+  const rows = await problems.during(at('data', 'train'), async () => {
+    if (tokenizer !== null) return loadStageRows(stage, tokenizer, { skipBadRows: true, watcher: counts });
+    // What its rows are worth cannot be known; whether it is there can.
+    await close(await openBytes(stage.data.train));
+    return null;
+  });
+  counts.report(stage.data.train, problems);
+  const report =
+    policy === null || tokenizer === null || rows === null
+      ? null
+      : await problems.during(at('data', 'train'), () =>
+          reportStage({
+            number,
+            config: stage,
+            run,
+            tokenizer,
+            rows,
+            counts,
+            policy,
+            reference,
+            startsFrom: from.adapter ?? from.model,
+          }),
+        );
+  const outputDir = `what stage ${number} writes`;
+  return {
+    config: { ...stage, ...from },
+    tokenizerDir,
+    outputDir,
+    policy,
+    report,
+    isRead: tokenizer !== null,
+  };
+}
+
+/** Null where it is what the stage before writes, and that is not known. */
+function sourceOf(
+  {
+    model,
+    adapter,
+    lora,
+  }: { readonly model: string; readonly adapter: string | null; readonly lora: StageConfig['lora'] },
+  earlier: CheckedStage | undefined,
+): PolicySource | null {
+  const isWritten = (directory: string | null) => earlier !== undefined && directory === earlier.outputDir;
+  if (!isWritten(model) && !isWritten(adapter)) return { model, adapter, lora };
+  if (earlier?.policy === null || earlier === undefined) return null;
+  const { description } = earlier.policy;
+  return { model: description, adapter: isWritten(adapter) ? earlier.policy.adapter : null, lora };
+}
+
+const placeOfAdapter = ({ adapter, lora }: StageConfig) =>
+  lora !== null ? 'lora' : adapter !== null ? 'adapter' : 'model';
+
+/** Null for a method without a reference. */
+function referenceOf(
+  { objective, reference }: StageConfig,
+  source: PolicySource | null,
+  policy: DescribedPolicy | null,
+): DescribedPolicy | null {
+  if (!needsOf(objective).reference || source === null || policy === null) return null;
+  if (reference !== null && reference !== 'base') {
+    return describePolicy({ model: reference.directory, adapter: null, lora: null }, { method: 'sft' });
+  }
+  const adapter = reference === 'base' ? null : source.adapter;
+  return describePolicy({ model: policy.description, adapter, lora: null }, { method: 'sft' });
+}

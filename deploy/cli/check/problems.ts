@@ -1,0 +1,28 @@
+import { ConfigError } from '../../../lib/errors.js';
+
+/** Everything that is wrong, so that the user learns of all of it at once. */
+export class Problems {
+  readonly #lines: string[] = [];
+
+  get lines(): readonly string[] {
+    return this.#lines;
+  }
+
+  add(line: string): void {
+    this.#lines.push(line);
+  }
+
+  /**
+   * What `check` returns; null, and what is wrong is noted, where it finds something.
+   * @param place what is checked, for messages that do not name it themselves
+   */
+  async during<T>(place: string, check: () => T | Promise<T>): Promise<T | null> {
+    try {
+      return await check();
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      for (const line of error.message.split('\n')) this.add(`${place}: ${line}`);
+      return null;
+    }
+  }
+}

@@ -1,0 +1,47 @@
+import type { Architecture } from '../model/architecture.js';
+import { parametersOf } from '../model/architecture.js';
+import { BoundWeights } from '../model/bound-weights.js';
+import { LanguageModel, type Sequence } from '../model/language-model.js';
+import type { ParameterLayout } from '../parameters/layout.js';
+import { Dtype } from '../tensorflow/binding.js';
+import { withBinding } from '../tensorflow/load.js';
+import { scope, Tensor } from '../tensorflow/tensor.js';
+import { ShapeBinding } from './shape-binding.js';
+
+/** A model as a pass through it sees it. */
+export interface PassedModel {
+  readonly architecture: Architecture;
+  /** The parameters that gradients are computed of. */
+  readonly layout: Pick<ParameterLayout, 'tensors'>;
+}
+
+/**
+ * The most that activations, gradients on their way and all other tensors but the weights take at a time, in bytes, while
+ * one micro-batch goes forward and backward. Nothing is computed: the model's own modules run over shapes.
+ */
+export function trainingBytes(model: PassedModel, sequences: readonly Sequence[]): number {
+  return peakOf(model, (languageModel, weights) => {
+    const noGradient = () => sequences.map(() => 0);
+    languageModel.forwardBackward(weights, sequences, noGradient, { add: () => undefined });
+  });
+}
+
+/** The same for a micro-batch that is only scored. */
+export function scoringBytes(model: PassedModel, sequences: readonly Sequence[]): number {
+  return peakOf(model, (languageModel, weights) => void languageModel.tokenLogps(weights, sequences));
+}
+
+function peakOf(
+  { architecture, layout }: PassedModel,
+  pass: (model: LanguageModel, weights: BoundWeights) => void,
+): number {
+  const binding = new ShapeBinding();
+  withBinding(binding, () => {
+    const tensors = parametersOf(architecture).map(({ name, shape }): [string, Tensor] => [
+      name,
+      new Tensor(binding.external(shape), shape, Dtype.float32),
+    ]);
+    scope(() => pass(new LanguageModel(architecture, layout), new BoundWeights(new Map(tensors))));
+  });
+  return binding.peakBytes;
+}
