@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { formatDuration, formatPercent, formatRate } from '../../../../../deploy/cli/output/numbers.js';
+import {
+  formatBytes,
+  formatDuration,
+  formatPercent,
+  formatRate,
+} from '../../../../../deploy/cli/output/numbers.js';
 
 test('durations are minutes and seconds, with hours where there are any', () => {
   assert.equal(formatDuration(0), '0:00');
@@ -22,4 +27,13 @@ test('rates keep three significant digits', () => {
 test('shares are percentages with one decimal', () => {
   assert.equal(formatPercent(0.9645), '96.5 %');
   assert.equal(formatPercent(1), '100.0 %');
+});
+
+test('bytes keep three significant digits, in units of 1024', () => {
+  assert.equal(formatBytes(0), '0 B');
+  assert.equal(formatBytes(999), '999 B');
+  assert.equal(formatBytes(1024), '1.00 KiB');
+  assert.equal(formatBytes(1_020_000), '996 KiB');
+  assert.equal(formatBytes(1_030_000), '0.982 MiB');
+  assert.equal(formatBytes(1.5 * 2 ** 30), '1.50 GiB');
 });
