@@ -9,6 +9,8 @@ import { clusterHandlers, type OpenCrews } from './cluster/cluster-service.js';
 import { defaultClusterSettings, type ClusterSettings } from './cluster/settings.js';
 import { Journal } from './journal/journal.js';
 import type { Launcher } from './launch/launcher.js';
+import { pageAccess } from './page/access.js';
+import { livePage } from './page/page.js';
 import { executeRun } from './runs/execute.js';
 import { RunQueue } from './runs/run-queue.js';
 import type { RunState } from './runs/state.js';
@@ -25,6 +27,8 @@ export interface CoordinatorOptions {
   readonly listen: string;
   /** Where metrics and health are served over HTTP, `host:port`; null for nowhere. */
   readonly metricsListen: string | null;
+  /** Opens the page where it is served to other machines; absent for a page that only this machine sees. */
+  readonly pageToken?: string | null;
   /** Makes the launcher, which tells workers the coordinator's address. */
   readonly makeLauncher: (coordinatorAddress: string) => Launcher;
   readonly cluster?: Partial<ClusterSettings>;
@@ -88,10 +92,9 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     const address = await bind(server, options.listen);
     launcher = options.makeLauncher(address);
     if (options.metricsListen !== null) {
-      monitoring = await MonitoringServer.start(options.metricsListen, {
-        metrics: () => telemetry.registry.metrics(),
-        ready: () => ready,
-      });
+      const monitored = { metrics: () => telemetry.registry.metrics(), ready: () => ready };
+      const access = pageAccess(parseListen(options.metricsListen).host, options.pageToken ?? null);
+      monitoring = await MonitoringServer.start(options.metricsListen, monitored, livePage(journal, access));
     }
     ready = true;
     queue.wake();

@@ -1,4 +1,4 @@
-import { createServer, type Server } from 'node:http';
+import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { ConfigError } from './errors.js';
 
@@ -9,6 +9,11 @@ export interface Monitored {
   ready(): boolean;
 }
 
+const unknownPath: RequestListener = (_, response) =>
+  response
+    .writeHead(404, { 'content-type': 'text/plain; charset=utf-8' })
+    .end('try /metrics, /healthz or /readyz\n');
+
 /** Serves `/metrics`, `/healthz` and `/readyz` over HTTP. */
 export class MonitoringServer {
   private constructor(
@@ -17,8 +22,15 @@ export class MonitoringServer {
     readonly address: string,
   ) {}
 
-  /** @param listen host:port; port 0 for any free one */
-  static async start(listen: string, monitored: Monitored): Promise<MonitoringServer> {
+  /**
+   * @param listen host:port; port 0 for any free one
+   * @param others answers GET requests for all other paths
+   */
+  static async start(
+    listen: string,
+    monitored: Monitored,
+    others: RequestListener = unknownPath,
+  ): Promise<MonitoringServer> {
     const { host, port } = parseListen(listen);
     const server = createServer((request, response) => {
       const send = (code: number, text: string) =>
@@ -31,7 +43,7 @@ export class MonitoringServer {
           (text) => send(200, text),
           (error: unknown) => send(500, String(error)),
         );
-      else send(404, 'try /metrics, /healthz or /readyz\n');
+      else others(request, response);
     });
     await new Promise<void>((resolve, reject) => {
       server.once('error', (error) =>

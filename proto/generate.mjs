@@ -1,4 +1,4 @@
-// Generates proto/generated/prospect.{js,d.ts} from proto/prospect/v1/*.proto.
+// Generates proto/generated/prospect.{js,d.ts} from the .proto files below proto/prospect/.
 // With `--copy-to DIR`: puts the generated code beside the compiled code instead.
 import { cpSync, existsSync, mkdirSync, readdirSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -6,9 +6,10 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
 const here = dirname(fileURLToPath(import.meta.url));
-const sources = readdirSync(join(here, 'prospect/v1'))
+const sources = readdirSync(join(here, 'prospect'), { recursive: true })
+  .filter((name) => name.endsWith('.proto'))
   .sort()
-  .map((name) => join(here, 'prospect/v1', name));
+  .map((name) => join(here, 'prospect', name));
 const generated = join(here, 'generated');
 const code = join(generated, 'prospect.js');
 const types = join(generated, 'prospect.d.ts');

@@ -3,6 +3,9 @@ import { prospect } from './generated/prospect.js';
 /** The generated message classes and enums of the contract. */
 export import v1 = prospect.v1;
 
+/** The messages of TensorBoard's event files. */
+export import tensorboard = prospect.tensorboard;
+
 /** What protobufjs generates for every message: enough to put it on a wire. `Properties` is what may be written. */
 interface MessageType<Message, Properties> {
   encode(message: Properties): { finish(): Uint8Array };

@@ -178,7 +178,7 @@ export class Journal {
 
   /** The durable commit of an optimizer step: its metrics, the new answers of the reference, and the event. */
   commitStep(id: string, committed: CommittedStep): void {
-    const { stage, step, generation, skipped, metricsJson, work, answers } = committed;
+    const { stage, step, generation, skipped, metricsJson, work, answers, workers } = committed;
     this.#change(id, () => {
       this.#database
         .prepare(
@@ -198,7 +198,7 @@ export class Journal {
              updated_at_ms = ? WHERE id = ?`,
         )
         .run(skipped ? 1 : 0, Date.now(), id);
-      this.#append(id, { stepCommitted: { stage, metricsJson } });
+      this.#append(id, { stepCommitted: { stage, metricsJson, workers: [...workers] } });
     });
   }
 

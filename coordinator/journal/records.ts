@@ -50,6 +50,8 @@ export interface StepRecord {
 export interface CommittedStep extends StepRecord {
   /** New answers, by example of the stage's data. */
   readonly answers: ReadonlyMap<number, ReferenceAnswer>;
+  /** By rank: where the members' time went. For those who watch only. */
+  readonly workers: readonly v1.WorkerStep.$Properties[];
 }
 
 /** The columns of `steps` as SQLite returns them. */

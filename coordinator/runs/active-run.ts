@@ -25,6 +25,6 @@ export interface ActiveRun extends RunServices {
   readonly fail: (error: Error) => void;
 }
 
-export function notify(run: ActiveRun, text: string, { warning = false } = {}): void {
-  run.journal.addEvent(run.record.id, { notice: { text, warning } });
+export function notify(run: ActiveRun, text: string, { warning = false, condition = '' } = {}): void {
+  run.journal.addEvent(run.record.id, { notice: { text, warning, condition } });
 }

@@ -11,6 +11,7 @@ import { TextTokenizer } from '../data/tokenizer.js';
 import { pairMismatched } from '../plan/pairing.js';
 import { Planner } from '../plan/plan.js';
 import { unitOf, unitOfPair, type Unit } from '../plan/unit.js';
+import type { StageFacts } from '../diagnosis/observation.js';
 import { notify, type ActiveRun } from './active-run.js';
 import { dataNotices } from './data-notices.js';
 import { stageModelDirectory } from './output-directory.js';
@@ -26,6 +27,8 @@ export interface PreparedStage {
   /** By example: the example whose completion it takes for the KL estimate, or null. */
   readonly pairs: readonly (number | null)[];
   readonly planner: Planner;
+  /** For the diagnosis. */
+  readonly facts: StageFacts;
   /** Hugging Face directory with the tokenizer, there before any stage has been trained. */
   readonly tokenizerDir: string;
   /** Where the result goes. */
@@ -46,7 +49,8 @@ export async function prepareStages(run: ActiveRun, config: RunConfig): Promise<
     const place = { number: index + 1, count: config.stages.length };
     const data = await loadStageData(run, stage, tokenizer);
     run.signal.throwIfAborted();
-    const objective = resolveWeights(stage.objective, ...classSizes(data, stage.objective));
+    const [desirable, undesirable] = classSizes(data, stage.objective);
+    const objective = resolveWeights(stage.objective, desirable, undesirable);
     const resolved = { ...stage, ...start.from, objective };
     if (isNew) {
       const notices = dataNotices(data.report, resolved, place.number);
@@ -58,11 +62,21 @@ export async function prepareStages(run: ActiveRun, config: RunConfig): Promise<
       ...place,
       ...planData(data.examples, resolved),
       config: resolved,
+      facts: factsOf(data.report, resolved, objective, { desirable, undesirable }),
       tokenizerDir: start.tokenizerDir,
       outputDir: stageModelDirectory(run.record.outputDir, { ...place, method }),
     });
   }
   return prepared;
+}
+
+function factsOf(
+  { used, promptsCut, completionsCut }: DataReport,
+  { maxLength, maxPromptLength }: StageConfig,
+  objective: MethodConfig<number>,
+  classes: Pick<StageFacts, 'desirable' | 'undesirable'>,
+): StageFacts {
+  return { objective, maxLength, maxPromptLength, rows: used, ...classes, promptsCut, completionsCut };
 }
 
 interface StageStart {

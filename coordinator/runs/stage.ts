@@ -1,13 +1,16 @@
 import { renderRunFile } from '../../lib/config/render.js';
 import { RunError } from '../../lib/errors.js';
 import { Disturbance, type Generation } from '../cluster/generation.js';
+import { tensorBoardDirectory, TensorBoardLog } from '../tensorboard/tensorboard-log.js';
 import type { ActiveRun } from './active-run.js';
 import { CollectiveFailures } from './collective-failures.js';
 import { Formation } from './formation.js';
+import type { MetricsRow } from './metrics-row.js';
 import type { PreparedStage } from './prepare.js';
 import type { ServingReference } from './reference-replica.js';
 import { RunStop } from './run-stop.js';
 import type { StageContext, Training } from './stage-context.js';
+import { StageWatch } from './stage-watch.js';
 import { StageProgress } from './stage-progress.js';
 import { StepLoop } from './step-loop.js';
 
@@ -21,12 +24,22 @@ export async function trainStage(
   training: Training,
   reference: ServingReference | null,
 ): Promise<void> {
-  const context = { ...training, run, stage, progress: new StageProgress(run, stage.number) };
+  const { record, journal } = run;
+  const { number, config } = stage;
+  const rows = journal
+    .committedSteps(record.id)
+    .filter((step) => step.stage === number)
+    .map(({ metricsJson }) => JSON.parse(metricsJson) as MetricsRow);
+  const place = { stage: number, method: config.objective.method };
+  const board = await TensorBoardLog.open(tensorBoardDirectory(record.outputDir, place), rows);
+  const watch = new StageWatch(run, stage, rows);
+  const context = { ...training, run, stage, progress: new StageProgress(run, number), watch, board };
   const formation = new Formation(context);
   try {
     openStage(context, reference);
     await trainByGenerations(context, formation);
     run.journal.completeStage(run.record.id, stage.number);
+    watch.end();
     await training.writer.idle();
   } catch (error) {
     await writeLastCheckpoint(context);
@@ -34,6 +47,7 @@ export async function trainStage(
   } finally {
     formation.close();
     training.fleet.crew.closeStage();
+    await board.close();
   }
 }
 

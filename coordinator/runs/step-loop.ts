@@ -52,7 +52,7 @@ export class StepLoop {
     underWay: StepUnderWay,
     reports: readonly v1.StepReport.$Properties[],
   ): Promise<void> {
-    const { run, stage, fleet, writer, progress, metricsFile } = this.#context;
+    const { run, stage, fleet, writer, progress, metricsFile, board, watch } = this.#context;
     const { step, batch } = underWay.plan;
     const result = combineReports(reports, this.#expected(generation, underWay));
     const skipped = result.nonFinite !== null && this.#skip(step, result.nonFinite);
@@ -60,7 +60,8 @@ export class StepLoop {
     const tokens = progress.tokens + batch.reduce((sum, index) => sum + tokensOf(stage.examples[index]!), 0);
     const row = stepRow(stage, underWay.plan, result, { tokens, stepTimeS: progress.stepTimeS });
     const isNew = step > progress.committed;
-    if (isNew) this.#journal(generation, underWay, { row, skipped, answers });
+    const workers = workersOf(generation, reports);
+    if (isNew) this.#journal(generation, underWay, { row, skipped, answers, workers });
     else this.#replay.compare(row, skipped);
 
     progress.done(step, tokens);
@@ -72,6 +73,8 @@ export class StepLoop {
     this.#observePaces(generation, underWay, reports);
     if (!isNew) return;
     await metricsFile.append(JSON.stringify(row));
+    await board.append(row);
+    watch.observe(row, workers);
     run.telemetry.stepCommitted(row, timesOf(generation, reports));
     if (skipped) run.telemetry.stepSkipped();
   }
@@ -92,6 +95,7 @@ export class StepLoop {
       readonly row: MetricsRow;
       readonly skipped: boolean;
       readonly answers: ReadonlyMap<number, ReferenceAnswer>;
+      readonly workers: readonly v1.WorkerStep.$Properties[];
     },
   ): void {
     const { run, stage } = this.#context;
@@ -107,6 +111,7 @@ export class StepLoop {
       metricsJson: JSON.stringify(outcome.row),
       work,
       answers: outcome.answers,
+      workers: outcome.workers,
     });
   }
 
@@ -149,13 +154,8 @@ export class StepLoop {
       computeMs: (times?.statisticsMs ?? 0) + (times?.gradientMs ?? 0),
       leaves: runStarts[rank + 1]! - runStarts[rank]!,
     }));
-    const { ratios, stragglers } = this.#stragglers.observe(paces);
+    const { ratios } = this.#stragglers.observe(paces);
     run.telemetry.membership.observe(paces, ratios);
-    for (const workerId of stragglers) {
-      const times = (ratios.get(workerId) ?? 0).toFixed(1);
-      const text = `${workerId} is a straggler: it takes ${times} times as long for a micro-batch as the others`;
-      notify(run, text, { warning: true });
-    }
   }
 }
 
@@ -175,4 +175,15 @@ function timesOf(generation: Generation, reports: readonly v1.StepReport.$Proper
     if (report.times) times.set(generation.workerId(rank), report.times);
   });
   return times;
+}
+
+function workersOf(
+  generation: Generation,
+  reports: readonly v1.StepReport.$Properties[],
+): v1.WorkerStep.$Properties[] {
+  return reports.map(({ examples, times }, rank) => ({
+    workerId: generation.workerId(rank),
+    examples: examples?.length ?? 0,
+    times: times ?? null,
+  }));
 }

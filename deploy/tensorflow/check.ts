@@ -22,6 +22,36 @@ const probeReport = z.object({
  * @throws ConfigError if it cannot be loaded, is another version, or does not see the GPU that the machine has.
  */
 export async function checkTensorFlow(build: Build, packageRoot: string, env: Environment): Promise<string> {
+  const probed = await probe(packageRoot, env);
+  const gpuIsMissing = build.device === 'cuda' && probed.report.device === 'cpu';
+  if (gpuIsMissing && (await hasNvidiaGpu(env)))
+    throw new ConfigError(
+      `TensorFlow registers no GPU although this machine has one: ${gpuReason(probed.log)}`,
+    );
+  return describe(probed, gpuIsMissing ? ' (CUDA build; no NVIDIA GPU on this machine)' : '');
+}
+
+/**
+ * The same where only a GPU will do.
+ * @throws ConfigError also if the machine has none.
+ */
+export async function requireGpu(packageRoot: string, env: Environment): Promise<string> {
+  const probed = await probe(packageRoot, env);
+  if (probed.report.device === 'cpu')
+    throw new ConfigError(
+      `TensorFlow registers no GPU, and this image does not train on the CPU: ${gpuReason(probed.log)}; ` +
+        `give the container a GPU (docker run --gpus all, nvidia.com/gpu in Kubernetes) or use the cpu image`,
+    );
+  return describe(probed, '');
+}
+
+interface Probed {
+  readonly report: z.infer<typeof probeReport>;
+  /** What the library logged. */
+  readonly log: string;
+}
+
+async function probe(packageRoot: string, env: Environment): Promise<Probed> {
   const finished = await runCommand(process.execPath, [probePath, packageRoot], {
     ...env,
     TF_CPP_MIN_LOG_LEVEL: '0',
@@ -31,13 +61,11 @@ export async function checkTensorFlow(build: Build, packageRoot: string, env: En
   const report = parseReport(finished.stdout);
   if (report.version !== tensorFlowVersion)
     throw new ConfigError(`TensorFlow is version ${report.version} in place of ${tensorFlowVersion}`);
-  const gpuIsMissing = build.device === 'cuda' && report.device === 'cpu';
-  if (gpuIsMissing && (await hasNvidiaGpu(env)))
-    throw new ConfigError(
-      `TensorFlow registers no GPU although this machine has one: ${gpuReason(finished.stderr)}`,
-    );
-  const device = report.device === 'cuda' ? gpuName(finished.stderr) : cpuName();
-  const note = gpuIsMissing ? ' (CUDA build; no NVIDIA GPU on this machine)' : '';
+  return { report, log: finished.stderr };
+}
+
+function describe({ report, log }: Probed, note: string): string {
+  const device = report.device === 'cuda' ? gpuName(log) : cpuName();
   return `TensorFlow ${report.version} on ${device}${note}: ${report.gigaflopsPerSecond.toFixed(0)} GFLOP/s`;
 }
 

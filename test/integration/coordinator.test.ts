@@ -102,7 +102,13 @@ test('a run of two stages, from its data to its model', async (t) => {
   assert.deepEqual([kto['num_tokens'], kto['learning_rate']], [40, 0.001]);
   assert.deepEqual([rows[2]!['rewards/rejected'], rows[2]!['rewards/margins']], [null, null]);
 
-  assert.deepEqual((await readdir(outputDir)).sort(), ['metrics.jsonl', 'model', 'run.yaml', 'stages']);
+  assert.deepEqual((await readdir(outputDir)).sort(), [
+    'metrics.jsonl',
+    'model',
+    'run.yaml',
+    'stages',
+    'tensorboard',
+  ]);
   assert.deepEqual(await readdir(join(outputDir, 'stages')), ['1-sft']);
   assert.match(await readFile(join(outputDir, 'run.yaml'), 'utf8'), /global_batch_size: 4/);
 

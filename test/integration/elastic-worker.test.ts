@@ -198,6 +198,16 @@ test('a generation that never had work leaves what was held before as it was', a
   await assertUndisturbed(stage, ['worker-0', 'worker-1']);
 });
 
+test('a generation that is formed only to save has what it was arranged with, in a newcomer too', async (t) => {
+  const { stage } = await begin(t);
+  await stage.launch('worker-0');
+  await stage.form(['worker-0'], initial);
+  while (stage.step < TOTAL_STEPS) await stage.train();
+  await stage.launch('worker-1');
+  await stage.form(['worker-1', 'worker-0'], members);
+  await assertUndisturbed(stage, ['worker-1', 'worker-0']);
+});
+
 test('a checkpoint is read by any number of workers, also by those that were further already', async (t) => {
   const { stub, stage, directory } = await begin(t);
   const store = new CheckpointStore(directory, 2);

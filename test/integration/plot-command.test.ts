@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -132,5 +132,108 @@ describe('prospect plot value-functions', () => {
       assert.ok(!existsSync(out));
     }
     assert.deepEqual(readdirSync(directory), []);
+  });
+});
+
+describe('prospect plot RUN', () => {
+  /** 40 steps of a stage that takes labels after 30 of one that has only a loss. */
+  function writeMetrics(directory: string): readonly { readonly step: number; readonly loss: number }[] {
+    const rows = [
+      ...Array.from({ length: 30 }, (_, i) => ({
+        step: i + 1,
+        stage: 1,
+        method: 'sft',
+        loss: 3,
+        grad_norm: 1,
+      })),
+      ...Array.from({ length: 40 }, (_, i) => ({
+        step: i + 1,
+        stage: 2,
+        method: 'kto',
+        loss: 0.5 + 0.25 * Math.cos(i / 4),
+        kl: i / 10,
+        'rewards/chosen': i % 7 === 0 ? null : i / 20,
+        'rewards/rejected': -i / 20,
+        'rewards/margins': i % 7 === 0 ? null : i / 10,
+        grad_norm: 1 + i / 40,
+        num_tokens: 512 * (i + 1),
+        step_time_s: 0.5,
+      })),
+    ];
+    const text = rows.map((row) => `${JSON.stringify(row)}\n`).join('');
+    // The last line is being written.
+    writeFileSync(join(directory, 'metrics.jsonl'), `${text}{"step":41,"sta`);
+    return rows.filter(({ stage }) => stage === 2);
+  }
+
+  const linesOf = (svg: string) => svg.match(/aria-roledescription="line mark"/g)?.length ?? 0;
+
+  test('draws the last stage: every step of its curves', async (t) => {
+    const directory = temporaryDirectory(t);
+    const rows = writeMetrics(directory);
+    const out = join(directory, 'curves.svg');
+    const { code, stderr } = await prospect(['plot', directory, '--out', out]);
+    assert.equal(code, 0, stderr);
+    const svg = readFileSync(out, 'utf8');
+    for (const text of [
+      'Loss',
+      'KL (nats)',
+      'Rewards',
+      'chosen',
+      'rejected',
+      'Reward margin',
+      'Gradient norm',
+    ]) {
+      assert.ok(svg.includes(`>${text}</text>`), text);
+    }
+    assert.ok(svg.includes('stage 2 (kto)</text>'));
+    assert.equal(linesOf(svg), 7);
+    const [x, y] = [axis(svg, 'X'), axis(svg, 'Y')];
+    const [, path] = /aria-roledescription="line mark" d="M([^"]*)"/.exec(svg)!;
+    const points = path!.split('L').map((pair) => pair.split(',').map(Number));
+    assert.equal(points.length, rows.length);
+    points.forEach(([left, top], i) => {
+      const { step, loss } = rows[i]!;
+      // Ticks stand on whole pixels.
+      assert.ok(Math.abs(x(left!) - step) < 0.1, `a point is at step ${x(left!)} instead of ${step}`);
+      assert.ok(Math.abs(y(top!) - loss) < 0.01, `step ${step}: ${y(top!)} instead of ${loss}`);
+    });
+  });
+
+  test('draws another stage, from the file itself, as a PNG', async (t) => {
+    const directory = temporaryDirectory(t);
+    writeMetrics(directory);
+    const metrics = join(directory, 'metrics.jsonl');
+    const [svg, png] = [join(directory, 'sft.svg'), join(directory, 'sft.png')];
+    for (const out of [svg, png]) {
+      const { code, stderr } = await prospect(['plot', metrics, '--stage', '1', '--out', out]);
+      assert.equal(code, 0, stderr);
+    }
+    assert.equal(linesOf(readFileSync(svg, 'utf8')), 2);
+    assert.equal(readFileSync(png).toString('latin1', 1, 4), 'PNG');
+  });
+
+  test('what cannot be drawn is one line and exit code 2', async (t) => {
+    const directory = temporaryDirectory(t);
+    writeMetrics(directory);
+    const bad = join(directory, 'bad.jsonl');
+    writeFileSync(bad, '{"step":1,"stage":1,"method":"sft","loss":1}\n{"step":"two"}\n');
+    const empty = join(directory, 'empty.jsonl');
+    writeFileSync(empty, '');
+    const out = ['--out', join(directory, 'x.png')];
+    const wrong: readonly [args: readonly string[], message: RegExp][] = [
+      [[], /^error: no run was given: [^\n]*\n$/],
+      [[directory], /^error: --out is missing: [^\n]*\n$/],
+      [[directory, '--stage', '3', ...out], /^error: \S+: no stage 3; there is 1, 2\n$/],
+      [[join(directory, 'nowhere'), ...out], /^error: \S+nowhere is not there; [^\n]*\n$/],
+      [[bad, ...out], /^error: \S+bad\.jsonl:2: not a line of metrics: [^\n]*\n$/],
+      [[empty, ...out], /^error: \S+empty\.jsonl: no step was finished yet\n$/],
+    ];
+    for (const [args, message] of wrong) {
+      const { code, stderr } = await prospect(['plot', ...args]);
+      assert.equal(code, 2, stderr);
+      assert.match(stderr, message);
+    }
+    assert.ok(!existsSync(out[1]!));
   });
 });

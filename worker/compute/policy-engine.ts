@@ -277,8 +277,8 @@ export class PolicyEngine {
     new Float32Array(into.variance).set(new Float32Array(owned.variance));
   }
 
-  save(directory: string): void {
-    this.loaded.save(this.weights[this.current], directory);
+  save(weights: WeightsIndex, directory: string): void {
+    this.loaded.save(this.weights[weights], directory);
   }
 
   dispose(): void {

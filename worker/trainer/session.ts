@@ -149,7 +149,8 @@ export class Session {
   }
 
   private async save({ stage, directory }: v1.SaveModel): Promise<void> {
-    await this.parts.policy.call('save', directory);
+    const { state } = this.openedStage('an order to save');
+    await this.parts.policy.call('save', state.weightsToSave, directory);
     this.parts.link.send({ modelSaved: { stage, directory } });
   }
 

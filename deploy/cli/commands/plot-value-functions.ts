@@ -1,20 +1,21 @@
 import { Command } from 'commander';
-import { imageFormatOf } from '../../plot/image-format.js';
 import { writeFileAtomically } from '../atomic-file.js';
 import type { Terminal } from '../output/terminal.js';
+import { pictureOption, requirePicture } from './picture-option.js';
 
 export function plotValueFunctionsCommand(terminal: Terminal): Command {
   return new Command('value-functions')
     .description('draw the value that people get from an outcome, as KTO, DPO and PPO-Clip imply it')
-    .requiredOption('--out <file>', 'the picture, *.svg or *.png; the file is complete or absent')
+    .addOption(pictureOption())
     .addHelpText('after', help)
-    .action(async ({ out }: { readonly out: string }) => {
-      const format = imageFormatOf(out);
+    .action(async (_, command: Command) => {
+      // `plot` has the option too, and commander gives it to the first that knows it.
+      const { file, format } = requirePicture(command.optsWithGlobals<{ readonly out?: string }>().out);
       // Loaded where it is used: a drawing library is slow to load, and native.
       const { render } = await import('../../plot/render.js');
       const { valueFunctionsChart } = await import('../../plot/value-functions.js');
-      await writeFileAtomically(out, await render(valueFunctionsChart(), format));
-      terminal.err.line(`picture: ${out}`);
+      await writeFileAtomically(file, await render(valueFunctionsChart(), format));
+      terminal.err.line(`picture: ${file}`);
     });
 }
 

@@ -93,6 +93,11 @@ export class StageState {
     await this.policy.call('takeState', this.held);
   }
 
+  /** What the model is saved from: after the last step a generation may have been arranged that gets no work. */
+  get weightsToSave(): WeightsIndex {
+    return (this.draft ?? this.current()).weights;
+  }
+
   /** The state to compute the next step from. */
   current(): CommittedState {
     if (this.held === null)

@@ -8,7 +8,16 @@ journal.transition('run-1', 'starting');
 journal.transition('run-1', 'running');
 for (let step = 1; process.connected; step++) {
   const answers = new Map([[step, { completions: [{ logp: -step }] }]]);
-  const committed = { stage: 1, step, generation: 1, skipped: false, metricsJson: '{}', work: [], answers };
+  const committed = {
+    stage: 1,
+    step,
+    generation: 1,
+    skipped: false,
+    metricsJson: '{}',
+    work: [],
+    workers: [],
+    answers,
+  };
   journal.commitStep('run-1', committed);
   process.send!(step);
   await setImmediate();

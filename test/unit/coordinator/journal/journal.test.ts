@@ -18,6 +18,7 @@ const step = (number: number) => ({
   skipped: number % 3 === 0,
   work: [{ workerId: 'worker-0', rows: [number, number + 1] }],
   metricsJson: `{"step":${number}}`,
+  workers: [],
   answers: new Map([
     [
       number,

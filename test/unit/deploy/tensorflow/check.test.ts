@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 
-import { checkTensorFlow } from '../../../../deploy/tensorflow/check.js';
+import { checkTensorFlow, requireGpu } from '../../../../deploy/tensorflow/check.js';
 import { builds } from '../../../../deploy/tensorflow/pins.js';
 import { ConfigError } from '../../../../lib/errors.js';
 import { binDirectory, fakePackage, writeScript } from './fake-machine.js';
@@ -53,4 +53,18 @@ test('a GPU that the machine has and TensorFlow does not register is an error wi
     checkTensorFlow(builds.cuda, fakePackage(temporaryDirectory(t), '2.21.0', logged), { PATH }),
     withMessage(/registers no GPU although this machine has one: Cannot dlopen some GPU libraries\.$/),
   );
+});
+
+test('where only a GPU will do, the CPU is refused, with what the library logged and what to do', async (t) => {
+  const logged = `console.error('2025-01-01 00:00:00 W gpu_device.cc:2400] Cannot dlopen some GPU libraries.')`;
+  await assert.rejects(
+    requireGpu(fakePackage(temporaryDirectory(t), '2.21.0', logged), process.env),
+    withMessage(/registers no GPU, and .* Cannot dlopen some GPU libraries\.; give the container a GPU/),
+  );
+});
+
+test('where only a GPU will do, a GPU is named', async (t) => {
+  const logged = `console.error('I gpu_device.cc:2021] Created device /job:localhost/replica:0/task:0/device:GPU:0 with 77808 MB memory:  -> device: 0, name: NVIDIA H100 80GB HBM3, pci bus id: 0000:19:00.0, compute capability: 9.0')`;
+  const line = await requireGpu(fakePackage(temporaryDirectory(t), '2.21.0', logged, true), process.env);
+  assert.match(line, /^TensorFlow 2\.21\.0 on GPU NVIDIA H100 80GB HBM3: \d+ GFLOP\/s$/);
 });

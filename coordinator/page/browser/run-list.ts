@@ -1,0 +1,43 @@
+import type { RunSummary } from '../view/events.js';
+import { element } from './dom.js';
+
+/** The runs of the coordinator, as links. */
+export class RunList {
+  readonly #root: HTMLElement;
+  #shown = '';
+
+  constructor(root: HTMLElement) {
+    this.#root = root;
+  }
+
+  draw(runs: readonly RunSummary[], current: string | null): void {
+    const key = JSON.stringify([runs, current]);
+    if (key === this.#shown) return;
+    this.#shown = key;
+    const focused = document.activeElement?.getAttribute('href');
+    const links = runs.map((run) => element('li', {}, link(run, run.id === current)));
+    this.#root.replaceChildren(
+      element('h2', {}, runs.length === 1 ? '1 run' : `${runs.length} runs`),
+      element('ul', {}, ...links),
+    );
+    if (focused) this.#root.querySelector<HTMLElement>(`a[href="${CSS.escape(focused)}"]`)?.focus();
+  }
+}
+
+function link(run: RunSummary, isCurrent: boolean): HTMLElement {
+  const { id, name, state, committedSteps, totalSteps } = run;
+  const steps = totalSteps > 0 ? `step ${committedSteps} of ${totalSteps}` : 'no steps yet';
+  return element(
+    'a',
+    {
+      class: state,
+      href: `/runs/${encodeURIComponent(id)}`,
+      title: run.outputDir,
+      'aria-current': isCurrent ? 'page' : null,
+    },
+    element('span', { class: 'dot' }),
+    element('span', { class: 'name' }, name),
+    element('span', { class: 'state' }, state),
+    element('span', { class: 'detail' }, `${steps} · ${id}`),
+  );
+}
