@@ -6,7 +6,7 @@ import { EngineThread } from '../../worker/compute/engine-thread.js';
 import { FlatBuffer } from '../../worker/parameters/flat-buffer.js';
 import { ownedRange } from '../../worker/parameters/layout.js';
 import { FinalTensors } from '../../worker/reduction/final-tensors.js';
-import { accumulationPlan, leafSteps, runsOf } from '../../worker/reduction/tree.js';
+import { accumulationPlan, runsOf } from '../../worker/reduction/tree.js';
 import {
   hashOf,
   LARGE_LAYOUT,
@@ -86,11 +86,10 @@ async function allReduceOverlapped(
       Atomics.store(gate, 0, 1);
       Atomics.notify(gate, 0);
     });
-    const steps = leafSteps(plan);
-    for (const leafStep of steps) {
+    for (const leafStep of plan.steps) {
       const { completes } = leafStep;
       const onFinal = (offset: number) => completes !== null && local[completes]!.ready.add(offset);
-      await thread.listen(onFinal, 'leaf', leafStep, leafStep === steps.at(-1));
+      await thread.listen(onFinal, 'leaf', leafStep, leafStep === plan.steps.at(-1));
     }
     await opened;
     const sum = finishOwned(await reducing, local, owned, LEAF_COUNT);

@@ -18,7 +18,7 @@ import {
 } from '../../worker/parameters/layout.js';
 import { finishTree } from '../../worker/reduction/finish-tree.js';
 import { FinalTensors } from '../../worker/reduction/final-tensors.js';
-import { accumulationPlan, leafSteps, runsOf, type LeafStep } from '../../worker/reduction/tree.js';
+import { accumulationPlan, runsOf, type LeafStep } from '../../worker/reduction/tree.js';
 
 const OPTIONS: CollectiveOptions = { runId: 'run-1', host: '127.0.0.1', timeoutMs: 20_000 };
 
@@ -87,7 +87,7 @@ function add(into: FlatBuffer, range: Range, values: Float32Array): void {
 /**
  * What a worker does in a step: sums its leaves, and all leaves with the others. Resolves to the sum over all leaves.
  *
- * @param compute fills in the slots as `leafSteps` says and tells `ready` of what is final, while values are sent; without
+ * @param compute fills in the slots as the plan's steps say and tells `ready` of what is final, while values are sent; without
  *   it, they are filled in before
  */
 export async function allReduceLeaves(
@@ -108,8 +108,7 @@ export async function allReduceLeaves(
     values: slots[slot]!,
     ready: new FinalTensors(layout),
   }));
-  const steps = leafSteps(plan);
-  const computing = { layout, leaves, steps, slots, ready: local.map(({ ready }) => ready) };
+  const computing = { layout, leaves, steps: plan.steps, slots, ready: local.map(({ ready }) => ready) };
   if (!compute) await computeAtOnce(computing);
   const reducing = collective.reduceScatter(tag(0), layout, local, runs, leaves.length);
   if (compute) await Promise.all([reducing, compute(computing)]);

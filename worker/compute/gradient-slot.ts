@@ -41,11 +41,6 @@ export class GradientSlot {
     this.sums.find(({ values }) => values.buffer === into.buffer)!.addTo(into, other.buffer.tensor(place));
   }
 
-  /** Adds another slot's gradient, element by element. */
-  add(other: GradientSlot): void {
-    this.sums.forEach((sum, segment) => sum.addTo(sum.values, other.sums[segment]!.values));
-  }
-
   dispose(): void {
     for (const accumulator of this.accumulators.values()) accumulator.dispose();
   }

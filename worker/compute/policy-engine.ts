@@ -218,11 +218,6 @@ export class PolicyEngine {
     return index < 0 ? null : (place?.name ?? null);
   }
 
-  /** Adds one finished subtree's gradient to its left neighbour's. */
-  mergeSlots(from: number, into: number): void {
-    this.slot(into).add(this.slot(from));
-  }
-
   /**
    * Finishes the sum over all leaves on the owned part; returns the sums of squares of its blocks.
    *

@@ -63,44 +63,15 @@ export function coveringNodes(run: LeafRun, leafCount: number): TreeNode[] {
   return nodes;
 }
 
-/** `leaf`: a leaf's values overwrite the slot, or are added to it. `merge`: `into` becomes `into` + `from`. */
-export type AccumulationStep =
-  | { readonly kind: 'leaf'; readonly leaf: number; readonly slot: number; readonly accumulate: boolean }
-  | { readonly kind: 'merge'; readonly from: number; readonly into: number };
-
-/**
- * How a worker sums its run, leaf by leaf, in few buffers ("slots"). Its nodes then lie in their slots, bit for bit as
- * the tree defines them: `a + b` and `b + a` have the same bits, so adding in place keeps the tree's order.
- */
-export interface AccumulationPlan {
-  readonly steps: readonly AccumulationStep[];
-  /** `coveringNodes` of the run. */
-  readonly nodes: readonly { readonly node: TreeNode; readonly slot: number }[];
-  readonly slotCount: number;
-}
-
-export function accumulationPlan(run: LeafRun, leafCount: number): AccumulationPlan {
-  const leaves = Array.from({ length: run.count }, (_, index) => ({ firstLeaf: run.first + index, span: 1 }));
-  const { steps, nodes, slotCount } = foldPlan(leaves, leafCount);
-  return {
-    steps: steps.map((step) =>
-      step.kind === 'merge'
-        ? step
-        : { kind: 'leaf', leaf: run.first + step.item, slot: step.slot, accumulate: step.accumulate },
-    ),
-    nodes,
-    slotCount,
-  };
-}
-
+/** One slot's values are added to another's. */
 export interface SlotMerge {
   readonly from: number;
   readonly into: number;
 }
 
 /**
- * One leaf of a run with all that its gradient leads to. `merges` follow in order; where the gradient comes tensor by
- * tensor, so may they: sums go element by element.
+ * One leaf of a run with all that its gradient leads to. It overwrites its slot or is added to it; `merges` follow in
+ * order. Where the gradient comes tensor by tensor, so may they: sums go element by element.
  */
 export interface LeafStep {
   readonly leaf: number;
@@ -111,24 +82,35 @@ export interface LeafStep {
   readonly completes: number | null;
 }
 
-/** The steps of a plan, leaf by leaf. */
-export function leafSteps({ steps, nodes }: AccumulationPlan): LeafStep[] {
-  const leaves: (LeafStep & { readonly merges: SlotMerge[] })[] = [];
-  for (const step of steps) {
-    if (step.kind === 'merge') leaves.at(-1)!.merges.push({ from: step.from, into: step.into });
-    else {
-      const { leaf, slot, accumulate } = step;
-      const index = nodes.findIndex(({ node }) => leaf < node.firstLeaf + node.span);
-      leaves.push({ leaf, slot, accumulate, merges: [], completes: index });
-    }
-  }
-  return leaves.map((step, index) => ({
-    ...step,
-    completes: step.completes === leaves[index + 1]?.completes ? null : step.completes,
-  }));
+/**
+ * How a worker sums its run, leaf by leaf, in few buffers ("slots"). Its nodes then lie in their slots, bit for bit as
+ * the tree defines them: `a + b` and `b + a` have the same bits, so adding in place keeps the tree's order.
+ */
+export interface AccumulationPlan {
+  readonly steps: readonly LeafStep[];
+  /** `coveringNodes` of the run. */
+  readonly nodes: readonly { readonly node: TreeNode; readonly slot: number }[];
+  readonly slotCount: number;
 }
 
-/** As `AccumulationStep`, over the given subtrees by their index instead of over leaves. */
+export function accumulationPlan(run: LeafRun, leafCount: number): AccumulationPlan {
+  const leaves = Array.from({ length: run.count }, (_, index) => ({ firstLeaf: run.first + index, span: 1 }));
+  const { steps, nodes, slotCount } = foldPlan(leaves, leafCount);
+  const nodeOf = (leaf: number) => nodes.findIndex(({ node }) => leaf < node.firstLeaf + node.span);
+  const leafSteps: (LeafStep & { readonly merges: SlotMerge[] })[] = [];
+  for (const step of steps) {
+    if (step.kind === 'merge') leafSteps.at(-1)!.merges.push({ from: step.from, into: step.into });
+    else {
+      const leaf = run.first + step.item;
+      const isLast = step.item === run.count - 1 || nodeOf(leaf + 1) !== nodeOf(leaf);
+      const completes = isLast ? nodeOf(leaf) : null;
+      leafSteps.push({ leaf, slot: step.slot, accumulate: step.accumulate, merges: [], completes });
+    }
+  }
+  return { steps: leafSteps, nodes, slotCount };
+}
+
+/** `add`: an item's values overwrite the slot, or are added to it. `merge`: `into` becomes `into` + `from`. */
 export type FoldStep =
   | { readonly kind: 'add'; readonly item: number; readonly slot: number; readonly accumulate: boolean }
   | { readonly kind: 'merge'; readonly from: number; readonly into: number };

@@ -1,9 +1,16 @@
 import { untilAborted } from '../../lib/abort.js';
 import { RunError } from '../../lib/errors.js';
 import type { StageConfig } from '../../lib/config/types.js';
-import type { Collective, Transfer } from '../collective/collective.js';
+import type { Collective, NodePart, Transfer } from '../collective/collective.js';
 import type { EngineThread } from '../compute/engine-thread.js';
-import type { ExampleTerm, LeafTask, OpenPolicy, PolicyEngine } from '../compute/policy-engine.js';
+import type { LeafTarget } from '../compute/gradient-slot.js';
+import type {
+  ExampleTerm,
+  LeafTask,
+  OpenPolicy,
+  PolicyEngine,
+  TensorFinal,
+} from '../compute/policy-engine.js';
 import { judgedCompletion, scoredCompletion } from '../compute/scored-completion.js';
 import type { BatchStatistic, BatchStatistics, Objective } from '../losses/objective.js';
 import { clipScale, gradientNorm } from '../optimizer/gradient-norm.js';
@@ -11,7 +18,8 @@ import { learningRateAt } from '../optimizer/schedule.js';
 import { FlatBuffer } from '../parameters/flat-buffer.js';
 import { BLOCK_SIZE, type ParameterLayout } from '../parameters/layout.js';
 import { predecessorOf, successorOf, type HeldParts, type Place } from '../parameters/optimizer-part.js';
-import { accumulationPlan, type TreeNode } from '../reduction/tree.js';
+import { FinalTensors } from '../reduction/final-tensors.js';
+import { accumulationPlan, type LeafStep, type TreeNode } from '../reduction/tree.js';
 import type { ReferenceAnswer } from '../reference/answer.js';
 import { mergeInBatchOrder, packValues, type PositionedValues } from './batch-statistic.js';
 import { findNonFinite, type NonFinite } from './non-finite.js';
@@ -23,7 +31,7 @@ export interface StepContext {
   readonly stage: StageConfig;
   readonly totalSteps: number;
   readonly objective: Objective;
-  readonly policy: EngineThread<OpenPolicy, PolicyEngine>;
+  readonly policy: EngineThread<OpenPolicy, PolicyEngine, TensorFinal>;
   readonly collective: Collective;
   readonly layout: ParameterLayout;
   /** Both weight buffers; the policy says which one a step proposes. */
@@ -78,11 +86,12 @@ export async function trainStep(
   const reference = await clock.time('reference', answers && untilAborted(answers, start.signal));
   // 4. Batch statistics: what every example's loss depends on.
   const statistics = await clock.time('statistic', shareStatistics(task, reference, context, start));
-  // 5. Loss and gradient, leaf by leaf.
+  // 5. Loss and gradient, leaf by leaf; what is final leaves for its owners meanwhile.
   const leafTasks = leafTasksOf(task, reference, statistics);
-  const { terms, nodes } = await clock.time('gradient', sumLeafGradients(task, leafTasks, context, start));
+  const sums = await beginSums(task, context, start);
+  const terms = await clock.time('gradient', computeLeaves(task, leafTasks, sums, context, start));
   // 6. All-reduce: finish the sum on the owned part, clip by the global norm, update, and share the new weights.
-  const { squares, backedUp } = await clock.time('allReduce', reduceGradients(task, nodes, context, start));
+  const { squares, backedUp } = await clock.time('allReduce', reduceGradients(task, sums, context, start));
   const norm = gradientNorm(squares);
   const learningRate = learningRateAt(task.step, totalSteps, stage);
   if (Number.isFinite(norm)) {
@@ -171,13 +180,21 @@ async function shareMismatched(
 type OwnStatistic = Extract<BatchStatistic, { readonly from: 'own' }>;
 type MismatchedStatistic = Extract<BatchStatistic, { readonly from: 'mismatched' }>;
 
-interface LocalSum {
-  readonly terms: readonly (readonly ExampleTerm[])[];
-  readonly nodes: readonly { readonly node: TreeNode; readonly slot: number; readonly values: FlatBuffer }[];
+/** This worker's partial sums of the gradient, as the fixed tree over all leaves says. */
+interface LocalSums {
+  readonly steps: readonly LeafStep[];
+  readonly nodes: readonly {
+    readonly node: TreeNode;
+    readonly slot: number;
+    readonly values: FlatBuffer;
+    readonly ready: FinalTensors;
+  }[];
+  /** The nodes of all workers over the owned part. */
+  readonly parts: Promise<readonly NodePart[]>;
 }
 
 /** A leaf as the policy computes it, wherever its gradient goes. */
-export type LeafInputs = Omit<LeafTask, 'slot' | 'accumulate'>;
+export type LeafInputs = Omit<LeafTask, keyof LeafTarget>;
 
 function leafTasksOf(
   { leaves, counts }: StepTask,
@@ -196,33 +213,47 @@ function leafTasksOf(
   }));
 }
 
-/** Gradients of this worker's leaves, summed as the fixed tree over all leaves says. */
-async function sumLeafGradients(
+/** Begins to share the sums before they are computed: each tensor leaves as soon as it is final. */
+async function beginSums(
   task: StepTask,
-  leafTasks: readonly LeafInputs[],
-  { policy, layout }: StepContext,
-  { place, signal }: StepStart,
-): Promise<LocalSum> {
-  const run = task.runs[place.rank]!;
-  const plan = accumulationPlan(run, task.leafCount);
+  { policy, collective, layout }: StepContext,
+  { place }: StepStart,
+): Promise<LocalSums> {
+  const plan = accumulationPlan(task.runs[place.rank]!, task.leafCount);
   const slots = await policy.call('reserveSlots', plan.slotCount);
-  const terms: (readonly ExampleTerm[])[] = [];
-  for (const step of plan.steps) {
-    signal.throwIfAborted();
-    if (step.kind === 'merge') {
-      await policy.call('mergeSlots', step.from, step.into);
-      continue;
-    }
-    const index = step.leaf - run.first;
-    const { slot, accumulate } = step;
-    terms[index] = await policy.call('leafGradient', { ...leafTasks[index]!, slot, accumulate });
-  }
   const nodes = plan.nodes.map(({ node, slot }) => ({
     node,
     slot,
     values: FlatBuffer.wrap(layout, slots[slot]!),
+    ready: new FinalTensors(layout),
   }));
-  return { terms, nodes };
+  const tag = tagOf(task, Phase.gradients);
+  const parts = collective.reduceScatter(tag, layout, nodes, task.runs, task.leafCount);
+  // Raised where the leaves are computed, or where the parts are awaited.
+  parts.catch(() => undefined);
+  return { steps: plan.steps, nodes, parts };
+}
+
+/** Losses and gradients of this worker's leaves. Ends early where the workers cannot go on together. */
+async function computeLeaves(
+  task: StepTask,
+  leafTasks: readonly LeafInputs[],
+  { steps, nodes, parts }: LocalSums,
+  { policy }: StepContext,
+  { place, signal }: StepStart,
+): Promise<readonly (readonly ExampleTerm[])[]> {
+  const { first } = task.runs[place.rank]!;
+  const terms: (readonly ExampleTerm[])[] = [];
+  for (const { leaf, ...target } of steps) {
+    signal.throwIfAborted();
+    const ready = target.completes === null ? null : nodes[target.completes]!.ready;
+    const leafTask = { ...leafTasks[leaf - first]!, ...target };
+    const computed = policy.listen((tensor) => ready?.add(tensor), 'leafGradient', leafTask);
+    // For its failure only: where the others are lost, nobody waits for the leaf.
+    await Promise.race([computed, parts]);
+    terms[leaf - first] = await computed;
+  }
+  return terms;
 }
 
 interface ReducedGradients {
@@ -235,19 +266,12 @@ interface ReducedGradients {
 /** The whole batch's gradient, on its part's owner and second owner. */
 async function reduceGradients(
   task: StepTask,
-  nodes: LocalSum['nodes'],
+  { nodes, parts: nodeParts }: LocalSums,
   { policy, collective, layout }: StepContext,
   { place, parts }: StepStart,
 ): Promise<ReducedGradients> {
-  const nodeParts = await collective.reduceScatter(
-    tagOf(task, Phase.gradients),
-    layout,
-    nodes,
-    task.runs,
-    task.leafCount,
-  );
   const localSlots = new Map(nodes.map(({ node, slot }) => [node.firstLeaf, slot]));
-  const ownSums = await policy.call('finishGradient', nodeParts, localSlots, task.leafCount);
+  const ownSums = await policy.call('finishGradient', await nodeParts, localSlots, task.leafCount);
   const backedUp = collective.transfer(tagOf(task, Phase.backup), backUpGradient(place, parts));
   // Its failure is the collective's, which the operations before the one that awaits it will meet too.
   backedUp.catch(() => undefined);

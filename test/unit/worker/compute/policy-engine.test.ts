@@ -5,11 +5,12 @@ import { PolicyEngine, type LeafTask } from '../../../../worker/compute/policy-e
 import { gradientNorm } from '../../../../worker/optimizer/gradient-norm.js';
 import { FlatBuffer } from '../../../../worker/parameters/flat-buffer.js';
 import { emptyParts } from '../../../../worker/parameters/optimizer-part.js';
-import { accumulationPlan, leafSteps } from '../../../../worker/reduction/tree.js';
+import { accumulationPlan, rootOf } from '../../../../worker/reduction/tree.js';
 import { configureThreads } from '../../../../worker/tensorflow/environment.js';
 import { liveTensors } from '../../../../worker/tensorflow/tensor.js';
 import { fixturePath } from '../../../parity/fixtures.js';
-import { sameBits } from '../../../support/leaves.js';
+import { valuesOf } from '../../../support/collectives.js';
+import { sameBits, treeSum } from '../../../support/leaves.js';
 
 configureThreads(1);
 
@@ -87,10 +88,8 @@ function leafTask(index: number, slot: number, accumulate: boolean): LeafTask {
 function sumGradients(engine: PolicyEngine, taskOf = leafTask): number {
   const plan = accumulationPlan({ first: 0, count: sequences.length }, sequences.length);
   engine.reserveSlots(plan.slotCount);
-  for (const step of plan.steps) {
-    if (step.kind === 'merge') engine.mergeSlots(step.from, step.into);
-    else engine.leafGradient(taskOf(step.leaf, step.slot, step.accumulate));
-  }
+  for (const { leaf, slot, accumulate, merges } of plan.steps)
+    engine.leafGradient({ ...taskOf(leaf, slot, accumulate), merges });
   const parts = plan.nodes.map(({ node }) => ({ node, memory: null }));
   const slots = new Map(plan.nodes.map(({ node, slot }) => [node.firstLeaf, slot]));
   return gradientNorm(engine.finishGradient(parts, slots, sequences.length));
@@ -162,7 +161,7 @@ describe('PolicyEngine', () => {
   });
 
   for (const model of ['llama', 'mistral', 'adapters on llama']) {
-    test(`tensors are told of once they are final, of ${model}, and sums by tensor have the same bits`, () => {
+    test(`tensors are told of once they are final, of ${model}, and the sum has the tree's bits`, () => {
       const options = {
         stage: model.startsWith('adapters')
           ? withAdapters
@@ -173,12 +172,12 @@ describe('PolicyEngine', () => {
         leafTask(leaf % sequences.length, slot, accumulate);
       const plan = accumulationPlan({ first: 0, count: leafCount }, leafCount);
 
-      const whole = new PolicyEngine(options);
-      const [expected] = whole.reserveSlots(plan.slotCount);
-      for (const step of plan.steps) {
-        if (step.kind === 'merge') whole.mergeSlots(step.from, step.into);
-        else whole.leafGradient(taskOf(step.leaf, step.slot, step.accumulate));
-      }
+      const alone = new PolicyEngine(options);
+      const [memory] = alone.reserveSlots(1);
+      const leaves = Array.from({ length: leafCount }, (_, leaf) => {
+        alone.leafGradient(taskOf(leaf, 0, false));
+        return valuesOf(FlatBuffer.wrap(alone.opened().layout, memory!));
+      });
 
       const told: number[] = [];
       const seen = new Map<number, Float32Array>();
@@ -189,7 +188,7 @@ describe('PolicyEngine', () => {
       const { layout } = byTensor.opened();
       const slots = byTensor.reserveSlots(plan.slotCount);
       const sum = FlatBuffer.wrap(layout, slots[0]!);
-      for (const { leaf, slot, accumulate, merges, completes } of leafSteps(plan)) {
+      for (const { leaf, slot, accumulate, merges, completes } of plan.steps) {
         assert.equal(told.length, 0);
         byTensor.leafGradient({ ...taskOf(leaf, slot, accumulate), merges, completes });
       }
@@ -197,12 +196,10 @@ describe('PolicyEngine', () => {
         [...told].sort((a, b) => a - b),
         layout.tensors.map(({ offset }) => offset),
       );
-      const wanted = FlatBuffer.wrap(layout, expected!);
-      for (const place of layout.tensors) {
+      for (const place of layout.tensors)
         assert.deepEqual(seen.get(place.offset), sum.tensor(place), `${place.name} changed later`);
-        assert.ok(sameBits(sum.tensor(place), wanted.tensor(place)), place.name);
-      }
-      for (const engine of [whole, byTensor]) engine.dispose();
+      assert.ok(sameBits(valuesOf(sum), treeSum(leaves, rootOf(leafCount))));
+      for (const engine of [alone, byTensor]) engine.dispose();
     });
   }
 

@@ -7,7 +7,6 @@ import { finishTree } from '../../../../worker/reduction/finish-tree.js';
 import {
   accumulationPlan,
   coveringNodes,
-  leafSteps,
   rootOf,
   runsOf,
   type LeafRun,
@@ -28,10 +27,10 @@ function accumulate(run: LeafRun, leaves: readonly Float32Array[]) {
   const slots = Array.from({ length: plan.slotCount }, () => new Float32Array(leaves[0]!.length).fill(NaN));
   const add = (slot: Float32Array, values: Float32Array) =>
     values.forEach((value, index) => (slot[index] = slot[index]! + value));
-  for (const step of plan.steps) {
-    if (step.kind === 'merge') add(slots[step.into]!, slots[step.from]!);
-    else if (step.accumulate) add(slots[step.slot]!, leaves[step.leaf]!);
-    else slots[step.slot]!.set(leaves[step.leaf]!);
+  for (const { leaf, slot, accumulate, merges } of plan.steps) {
+    if (accumulate) add(slots[slot]!, leaves[leaf]!);
+    else slots[slot]!.set(leaves[leaf]!);
+    for (const { from, into } of merges) add(slots[into]!, slots[from]!);
   }
   return plan.nodes.map(({ node, slot }) => ({ node, values: slots[slot]! }));
 }
@@ -44,7 +43,7 @@ function accumulateByElement(run: LeafRun, leaves: readonly Float32Array[], rand
   const { length } = leaves[0]!;
   const slots = Array.from({ length: plan.slotCount }, () => new Float32Array(length).fill(NaN));
   const sums: { node: TreeNode; values: Float32Array }[] = [];
-  for (const { leaf, slot, accumulate, merges, completes } of leafSteps(plan)) {
+  for (const { leaf, slot, accumulate, merges, completes } of plan.steps) {
     for (const index of shuffled([...leaves[0]!.keys()], random)) {
       const value = leaves[leaf]![index]!;
       slots[slot]![index] = accumulate ? slots[slot]![index]! + value : value;
