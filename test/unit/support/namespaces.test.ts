@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFile, execFileSync, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer, type AddressInfo, type Server } from 'node:net';
+import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
 import { TestNetwork, whyNoNetworks } from '../../support/namespaces.js';
@@ -26,14 +26,20 @@ const namespacesOf = (pid: number) =>
 describe('a network of namespaces', { skip, timeout: 60_000 }, () => {
   let network: TestNetwork;
   let server: Server;
+  /** A client that was cut off never ends its own. */
+  const sockets = new Set<Socket>();
   before(async () => {
     network = await TestNetwork.create(2, seed);
-    server = createServer((socket) => socket.on('error', () => undefined).pipe(socket));
+    server = createServer((socket) => {
+      sockets.add(socket);
+      socket.on('error', () => undefined).pipe(socket);
+    });
     server.listen(0, network.hostAddress);
     await once(server, 'listening');
   });
   after(() => {
     server.close();
+    for (const socket of sockets) socket.destroy();
     network.close();
     assert.deepEqual(namespacesOf(process.pid), []);
   });

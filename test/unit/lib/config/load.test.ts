@@ -48,6 +48,10 @@ describe('a run file', () => {
     assert.deepEqual(parse(MINIMAL), {
       workers: 1,
       threadsPerWorker: 8,
+      minWorkers: 1,
+      maxRestarts: 5,
+      saveSteps: 100,
+      saveTotalLimit: 2,
       stages: [
         {
           objective: {
@@ -72,6 +76,7 @@ describe('a run file', () => {
           adamEpsilon: 1e-8,
           weightDecay: 0,
           maxGradNorm: 1,
+          onNonfinite: 'fail',
           maxSteps: null,
           epochs: 3,
           globalBatchSize: 16,
@@ -175,6 +180,15 @@ stages: [{method: kto, undesirable_weight: 2}, {method: cpo}, {method: orpo, bet
     assert.equal(parse(`${MINIMAL}workers: 3\n`).threadsPerWorker, 2);
     assert.equal(parse(`${MINIMAL}workers: 9\nthreads_per_worker: auto\n`).threadsPerWorker, 1);
     assert.equal(parse(`${MINIMAL}workers: 9\nthreads_per_worker: 5\n`).threadsPerWorker, 5);
+  });
+
+  it('wants no more workers at least than there are', () => {
+    assert.equal(parse(`${MINIMAL}workers: 3\nmin_workers: 3\n`).minWorkers, 3);
+    assert.throws(
+      () => parse(`${MINIMAL}workers: 3\nmin_workers: 4\n`),
+      /min_workers: must be at most workers \(3\), not 4/,
+    );
+    assert.throws(() => parse(`${MINIMAL}min_workers: 2\n`), /must be at most workers \(1\), not 2/);
   });
 
   it('reads numbers in every notation of YAML 1.2', () => {

@@ -188,6 +188,10 @@ describe('renderRunFile', () => {
       renderRunFile(config),
       `workers: 1
 threads_per_worker: 2
+min_workers: 1
+max_restarts: 5
+save_steps: 100
+save_total_limit: 2
 stages:
   - method: sft
     model: /base/m
@@ -202,6 +206,7 @@ stages:
     adam_epsilon: 1e-8
     weight_decay: 0
     max_grad_norm: 1
+    on_nonfinite: fail
     max_steps: 3
     global_batch_size: 16
     micro_batch_size: 4
