@@ -14,6 +14,7 @@ import { startCoordinator } from '../../coordinator/server.js';
 import type { ProcessExit } from '../../lib/process/child.js';
 import { callUnary, connect } from '../../proto/calls.js';
 import { runService, v1 } from '../../proto/services.js';
+import { privateCache } from './prospect.js';
 import { TestNetwork, whyNoNetworks, type NetworkNode } from '../support/namespaces.js';
 import { RunWatch } from '../support/run-watch.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
@@ -92,6 +93,7 @@ describe('a network that fails changes no weight', { skip, timeout: 900_000 }, (
 
   before(async () => {
     network = await TestNetwork.create(machines, seed);
+    Object.assign(process.env, privateCache());
   });
   after(() => network.close());
 

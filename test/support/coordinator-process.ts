@@ -42,7 +42,7 @@ export class CoordinatorProcess {
         ...['--worker-entry', entry('worker/main.js')],
         ...['--reference-entry', entry('worker/reference/main.js')],
       ],
-      env: { [tagName]: tag, TMPDIR: this.temporaryDir, PROSPECT_CACHE: this.#cacheDir },
+      env: { [tagName]: tag, TMPDIR: this.temporaryDir, PROSPECT_REFERENCE_CACHE: this.#cacheDir },
       logFile: this.logFile,
     });
     this.#child = child;
