@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
+import { STRAGGLER_STEPS } from '../../coordinator/diagnosis/straggler.js';
 import { status } from '@grpc/grpc-js';
 import { callUnary } from '../../proto/calls.js';
 import { runService, v1 } from '../../proto/services.js';
@@ -585,7 +586,7 @@ function spoiling(spoiledStep: number): Record<string, Script> {
   return { 'worker-0': script, 'worker-1': script };
 }
 
-test('a worker that is slow for three steps is called a straggler once, and never lost', async (t) => {
+test('a worker that stays slow is called a straggler once, and never lost', async (t) => {
   const c = await startTestCoordinator(t, {
     'worker-1': {
       onStep: (_, stepReport) => ({
@@ -593,12 +594,12 @@ test('a worker that is slow for three steps is called a straggler once, and neve
       }),
     },
   });
-  const { run, events } = await runToEnd(c, await trainFile(c, { workers: 2 }));
+  const file = await trainFile(c, { workers: 2, epochs: STRAGGLER_STEPS });
+  const { run, events } = await runToEnd(c, file);
   assert.equal(run.state, RunState.RUN_STATE_COMPLETED, run.reason ?? '');
-  const warnings = warningsOf(events).filter((text) => text.includes('straggler'));
-  assert.deepEqual(warnings, [
-    'worker-1 is a straggler: it takes 600.4 times as long for a micro-batch as the others',
-  ]);
+  const warnings = warningsOf(events).filter((text) => text.includes('times as long'));
+  assert.equal(warnings.length, 1, warnings.join());
+  assert.match(warnings[0]!, /worker-1 takes [0-9.]+ times as long as the others/);
   assert.equal(generationsOf(events).length, 1);
 });
 
