@@ -92,7 +92,11 @@ test('a worker that dies in a step costs that step: the survivors redo it, and i
   assert.deepEqual(statesOf(events), ['queued', 'starting', 'running', 'completed']);
   const [first, second] = generationsOf(events);
   assert.equal(first, 'worker-0 worker-1 worker-2 after 0: +worker-0 +worker-1 +worker-2');
-  assert.match(second!, /^worker-0 worker-2 after 2: -worker-1 \(was killed by SIGKILL/);
+  // Its successor, which takes no time to start here, may be back before the generation is formed.
+  assert.match(
+    second!,
+    /^worker-0 (worker-1 )?worker-2 after 2: (\+worker-1 )?-worker-1 \(was killed by SIGKILL/,
+  );
   assert.deepEqual(sourcesOf(c.launcher.latest('worker-0')).slice(0, 2), [
     ['INITIAL', 0],
     ['MEMBERS', 2],
