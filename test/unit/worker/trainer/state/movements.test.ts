@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { layOut, type Range } from '../../../../../worker/parameters/layout.js';
+import {
+  layOut,
+  ownedRange,
+  type ParameterLayout,
+  type Range,
+} from '../../../../../worker/parameters/layout.js';
 import { heldRanges, type Place } from '../../../../../worker/parameters/optimizer-part.js';
 import { planMovements } from '../../../../../worker/trainer/state/movements.js';
 
@@ -33,19 +38,20 @@ const generations = fc
     return { layout: layoutOf(blocks), oldSize, held };
   });
 
-/** Whether each part of the old partition is with its owner or its second owner. */
-function isCovered(oldSize: number, held: readonly (Place | null)[]): boolean {
+/** Whether each part of the old partition that has any blocks is with its owner or its second owner. */
+function isCovered(layout: ParameterLayout, oldSize: number, held: readonly (Place | null)[]): boolean {
   const present = new Set(held.map((place) => place?.rank));
-  return Array.from({ length: oldSize }, (_, part) => part).every(
-    (part) => present.has(part) || present.has((part + 1) % oldSize),
-  );
+  return Array.from({ length: oldSize }, (_, part) => part).every((part) => {
+    const { start, end } = ownedRange(layout, part, oldSize);
+    return start === end || present.has(part) || present.has((part + 1) % oldSize);
+  });
 }
 
 describe('planMovements', () => {
   test('gives every rank what it lacks, exactly once, from one that holds it', () => {
     fc.assert(
       fc.property(generations, ({ layout, oldSize, held }) => {
-        if (!isCovered(oldSize, held)) {
+        if (!isCovered(layout, oldSize, held)) {
           assert.throws(() => planMovements(layout, held), RangeError);
           return;
         }
