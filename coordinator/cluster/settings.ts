@@ -12,7 +12,7 @@ export interface ClusterSettings {
   readonly failureSettleMs: number;
   /** How long the news of a lost worker waits for the reason. */
   readonly explanationMs: number;
-  /** Until a worker that failed twice in a row is started again; doubled from failure to failure. */
+  /** Until a worker or replica that failed twice in a row is started again; doubled from failure to failure. */
   readonly restartDelayMs: number;
   readonly longestRestartDelayMs: number;
   /** What writing the checkpoint of a stop, or of a worker that leaves, may take. */

@@ -9,10 +9,10 @@ import type { LaunchedReference, ReferenceSpec } from '../launch/launcher.js';
 import { notify, type ActiveRun } from './active-run.js';
 import { logFileOf } from './output-directory.js';
 import type { PreparedStage } from './prepare.js';
+import { restartDelayMs } from './restart-delay.js';
 
 /** A replica that ends so often without a step in between would do so for ever. */
 const MAX_FAILURES_IN_A_ROW = 5;
-const FIRST_BACK_OFF_MS = 1_000;
 
 /** A replica is dead when it misses as many health checks in a row: one that is late may be busy. */
 const MISSES_OF_THE_DEAD = 4;
@@ -77,8 +77,7 @@ async function keepServing(
       );
     }
     notify(run, `${what}: it is started again`, { warning: true });
-    const backOffMs = failures === 1 ? 0 : FIRST_BACK_OFF_MS * 2 ** (failures - 2);
-    await delay(backOffMs, undefined, { signal }).catch(() => undefined);
+    await delay(restartDelayMs(failures, run.cluster), undefined, { signal }).catch(() => undefined);
   }
 }
 

@@ -1,4 +1,4 @@
-/** How long a worker waits before it is started again: not at all the first time, then longer and longer. */
+/** How long a process that failed waits before it is started again: not at all the first time, then longer and longer. */
 export function restartDelayMs(
   failuresInARow: number,
   {

@@ -12,7 +12,7 @@ import type { StageContext } from './stage-context.js';
 import { StepFeed, mismatchedIds, type StepUnderWay } from './step-feed.js';
 import { combineReports, type ExpectedReports, type NonFiniteStep, type StepResult } from './step-reports.js';
 import { stepRow } from './step-row.js';
-import { StragglerWatch } from './straggler-watch.js';
+import { relativePaces } from './worker-paces.js';
 
 /** Steps sent beyond the one that is being computed, so that the reference's answers to them can be fetched early. */
 const STEPS_AHEAD = 1;
@@ -21,7 +21,6 @@ const STEPS_AHEAD = 1;
 export class StepLoop {
   readonly #context: StageContext;
   readonly #replay: ReplayCheck;
-  readonly #stragglers = new StragglerWatch();
 
   constructor(context: StageContext) {
     this.#context = context;
@@ -154,8 +153,7 @@ export class StepLoop {
       computeMs: (times?.statisticsMs ?? 0) + (times?.gradientMs ?? 0),
       leaves: runStarts[rank + 1]! - runStarts[rank]!,
     }));
-    const { ratios } = this.#stragglers.observe(paces);
-    run.telemetry.membership.observe(paces, ratios);
+    run.telemetry.membership.observe(paces, relativePaces(paces));
   }
 }
 

@@ -1,5 +1,5 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
-import type { WorkerPace } from '../runs/straggler-watch.js';
+import type { WorkerPace } from '../runs/worker-paces.js';
 
 /** Who trains, who was lost, and who keeps the others waiting. */
 export class MembershipMetrics {

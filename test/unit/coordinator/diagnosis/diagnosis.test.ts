@@ -171,6 +171,20 @@ describe('a straggler', () => {
     assert.match(notices[0]!.text, /worker-2 takes 1\.8 times as long/);
   });
 
+  test('is none where nobody has to wait long for it, or nobody else is there', () => {
+    const short = watch(
+      60,
+      () => ({}),
+      () => [load('worker-0', 1, 10), load('worker-1', 1, 11), load('worker-2', 1, 100)],
+    );
+    const alone = watch(
+      60,
+      () => ({}),
+      () => [load('worker-0', 16, 100)],
+    );
+    assert.deepEqual([short.told, alone.told], [[], []]);
+  });
+
   test('is no longer one when it is gone', () => {
     const { told } = watch(
       30,
