@@ -1,16 +1,17 @@
-import { credentials } from '@grpc/grpc-js';
+import { credentials, type ChannelCredentials } from '@grpc/grpc-js';
 import { service, type ServingStatus } from 'grpc-health-check';
 
 import { connect } from './calls.js';
 
-/**
- * Whether the server at `address` says within `timeoutMs`, by gRPC's standard health check, that it serves. A server that
- * is not there, or hangs, does not.
- */
-export function isServing(address: string, timeoutMs: number): Promise<boolean> {
-  const client = connect(address, credentials.createInsecure());
+/** What the server at `address` says of itself by gRPC's standard health check. Rejects with grpc-js's ServiceError. */
+export function servingStatus(
+  address: string,
+  channelCredentials: ChannelCredentials,
+  timeoutMs: number,
+): Promise<ServingStatus | undefined> {
+  const client = connect(address, channelCredentials);
   const { path, requestSerialize, responseDeserialize } = service['Check']!;
-  return new Promise<boolean>((resolve) => {
+  return new Promise<ServingStatus | undefined>((resolve, reject) => {
     client.makeUnaryRequest(
       path,
       requestSerialize,
@@ -18,9 +19,18 @@ export function isServing(address: string, timeoutMs: number): Promise<boolean> 
       { service: '' },
       { deadline: Date.now() + timeoutMs },
       (error, response) => {
-        const { status } = (response ?? {}) as { readonly status?: ServingStatus };
-        resolve(error === null && status === 'SERVING');
+        if (error === null) resolve(((response ?? {}) as { readonly status?: ServingStatus }).status);
+        else reject(error);
       },
     );
   }).finally(() => client.close());
+}
+
+/** Whether the server at `address` says in time that it serves. One that is not there, or hangs, does not. */
+export async function isServing(address: string, timeoutMs: number): Promise<boolean> {
+  try {
+    return (await servingStatus(address, credentials.createInsecure(), timeoutMs)) === 'SERVING';
+  } catch {
+    return false;
+  }
 }

@@ -6,9 +6,8 @@
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { credentials, type ChannelCredentials } from '@grpc/grpc-js';
-import { service } from 'grpc-health-check';
 import { ConfigError, ExitCode, messageOf, RunError } from '../../lib/errors.js';
-import { connect } from '../../proto/calls.js';
+import { servingStatus } from '../../proto/health.js';
 
 const DEADLINE_MS = 15_000;
 
@@ -36,28 +35,11 @@ function readOptions(): Options {
 
 /** @throws RunError unless the server answers in time that it serves. */
 async function checkHealth({ address, credentials }: Options): Promise<void> {
-  const client = connect(address, credentials);
-  const { path, requestSerialize, responseDeserialize } = service['Check']!;
-  try {
-    const answer = await new Promise<unknown>((resolve, reject) => {
-      client.makeUnaryRequest(
-        path,
-        requestSerialize,
-        responseDeserialize,
-        { service: '' },
-        { deadline: Date.now() + DEADLINE_MS },
-        (error, response) => {
-          if (error === null) resolve(response);
-          else reject(new RunError(`${address} does not answer: ${error.message}`));
-        },
-      );
-    });
-    const { status } = answer as { readonly status?: string };
-    if (status !== 'SERVING') throw new RunError(`${address} answers that it is ${status ?? 'in no state'}`);
-    console.log(`${address} is serving`);
-  } finally {
-    client.close();
-  }
+  const status = await servingStatus(address, credentials, DEADLINE_MS).catch((error: unknown) => {
+    throw new RunError(`${address} does not answer: ${messageOf(error)}`);
+  });
+  if (status !== 'SERVING') throw new RunError(`${address} answers that it is ${status ?? 'in no state'}`);
+  console.log(`${address} is serving`);
 }
 
 try {
