@@ -8,7 +8,7 @@ import { v1 } from '../proto/services.js';
 import { CheckpointWriter } from './checkpoint/checkpoint-writer.js';
 import { Collective } from './collective/collective.js';
 import { EngineThread } from './compute/engine-thread.js';
-import type { OpenPolicy, PolicyEngine } from './compute/policy-engine.js';
+import type { OpenPolicy, PolicyEngine, TensorFinal } from './compute/policy-engine.js';
 import { WorkerMetrics } from './metrics.js';
 import { configureThreads, readFingerprint } from './tensorflow/environment.js';
 import { CoordinatorLink } from './trainer/coordinator-link.js';
@@ -99,7 +99,7 @@ async function work(options: WorkerOptions, log: Logger): Promise<number> {
         });
   const { runId, workerId, listenHost, collectiveTimeoutMs } = options;
   const collective = await Collective.bind({ runId, host: listenHost, timeoutMs: collectiveTimeoutMs });
-  const policy = new EngineThread<OpenPolicy, PolicyEngine>(
+  const policy = new EngineThread<OpenPolicy, PolicyEngine, TensorFinal>(
     new URL('./compute/policy-thread.js', import.meta.url),
   );
   const checkpoints = new CheckpointWriter();

@@ -148,8 +148,10 @@ async function assertUndisturbed(stage: Stage, workerIds: readonly string[]): Pr
   for (const workerId of workerIds) assert.equal(await stage.weightsOf(workerId), expected, workerId);
 }
 
-test('the others redo the step of one that died, and a newcomer is brought up to date by them', async (t) => {
-  const { stub, stage } = await begin(t);
+/** Three workers, of which the second dies in step 3; the others have redone it. */
+async function loseOneOfThree(t: { after(cleanUp: () => unknown): void }) {
+  const begun = await begin(t);
+  const { stub, stage } = begun;
   await stage.launch('worker-0', 'worker-1', 'worker-2');
   await stage.form(['worker-0', 'worker-1', 'worker-2'], initial);
   await stage.train();
@@ -158,6 +160,11 @@ test('the others redo the step of one that died, and a newcomer is brought up to
   await stub.kill('worker-1');
   await stage.form(['worker-0', 'worker-2'], members);
   await stage.train();
+  return begun;
+}
+
+test('the others redo the step of one that died, and a newcomer is brought up to date by them', async (t) => {
+  const { stage } = await loseOneOfThree(t);
   await stage.launch('worker-3');
   stage.sendWork(4);
   await stage.form(['worker-2', 'worker-3', 'worker-0'], members);
@@ -166,15 +173,7 @@ test('the others redo the step of one that died, and a newcomer is brought up to
 });
 
 test('second owners alone can bring everything back', async (t) => {
-  const { stub, stage } = await begin(t);
-  await stage.launch('worker-0', 'worker-1', 'worker-2');
-  await stage.form(['worker-0', 'worker-1', 'worker-2'], initial);
-  await stage.train();
-  await stage.train();
-  stage.sendWork(3);
-  await stub.kill('worker-1');
-  await stage.form(['worker-0', 'worker-2'], members);
-  await stage.train();
+  const { stub, stage } = await loseOneOfThree(t);
   await stub.kill('worker-0');
   await stage.launch('worker-5');
   await stage.form(['worker-5', 'worker-2'], members);

@@ -3,14 +3,9 @@ import { createHash } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { fixturePath, readFixture } from '../parity/fixtures.js';
+import { fixturePath } from '../parity/fixtures.js';
+import { judgedRows } from '../support/tiny-run.js';
 import { prospect, temporaryDirectory } from './prospect.js';
-
-interface Texts {
-  readonly prompts: string[];
-  readonly completions: string[];
-  readonly labels: boolean[];
-}
 
 /** What may not depend on the number of workers: everything but the time that a step took. */
 function columns(metricsFile: string): unknown[] {
@@ -32,7 +27,7 @@ for (const [name, { keys, file }] of Object.entries(variants)) {
     const directory = temporaryDirectory(t);
     writeFileSync(
       join(directory, 'rows.jsonl'),
-      rows()
+      judgedRows()
         .map((row) => `${JSON.stringify(row)}\n`)
         .join(''),
     );
@@ -64,14 +59,5 @@ for (const [name, { keys, file }] of Object.entries(variants)) {
     }
     assert.equal(runs[0]!.metrics.length, 12);
     for (const run of runs.slice(1)) assert.deepEqual(run, runs[0]);
-  });
-}
-
-/** 26 rows: the second batch of an epoch is short, and its leaves are no power of two. */
-function rows(): unknown[] {
-  const { prompts, completions, labels } = readFixture('golden/train_llama_full.json') as Texts;
-  return prompts.flatMap((prompt, i) => {
-    const answers = i < 10 ? [i, (i + 5) % 16] : [i];
-    return answers.map((j) => ({ prompt, completion: completions[j], label: labels[j] }));
   });
 }

@@ -20,6 +20,7 @@ import type { ParameterLayout } from '../parameters/layout.js';
 import { partsOf, type HeldParts, type OptimizerPart } from '../parameters/optimizer-part.js';
 import { finishTree } from '../reduction/finish-tree.js';
 import type { TreeNode } from '../reduction/tree.js';
+import type { EngineThread } from './engine-thread.js';
 import { GradientSlot, leafSink, type LeafTarget } from './gradient-slot.js';
 import type { ReferenceAnswer } from '../reference/answer.js';
 import { judgedCompletion, scoredCompletion, type Judgement } from './scored-completion.js';
@@ -60,6 +61,9 @@ export interface LeafTask extends LeafTarget {
 
 /** The offset of a tensor that is final in the node which the leaf completes. */
 export type TensorFinal = number;
+
+/** The engine's thread, seen from the main thread. */
+export type PolicyThread = EngineThread<OpenPolicy, PolicyEngine, TensorFinal>;
 
 export interface ExampleTerm {
   /** This example's share of the batch's loss. */

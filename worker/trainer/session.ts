@@ -3,8 +3,7 @@ import { messageOf, RunError } from '../../lib/errors.js';
 import type { v1 } from '../../proto/services.js';
 import type { CheckpointWriter } from '../checkpoint/checkpoint-writer.js';
 import type { Collective } from '../collective/collective.js';
-import type { EngineThread } from '../compute/engine-thread.js';
-import type { OpenPolicy, PolicyEngine } from '../compute/policy-engine.js';
+import type { PolicyThread } from '../compute/policy-engine.js';
 import type { ReferenceObserver } from '../reference/client.js';
 import type { CoordinatorLink, Order } from './coordinator-link.js';
 import { Generation, GenerationOver } from './generation.js';
@@ -20,7 +19,7 @@ export type Identity = Required<
 export interface SessionParts {
   readonly identity: Identity;
   readonly link: CoordinatorLink;
-  readonly policy: EngineThread<OpenPolicy, PolicyEngine>;
+  readonly policy: PolicyThread;
   readonly collective: Collective;
   readonly checkpoints: CheckpointWriter;
   readonly onStep: (task: StepTask, outcome: StepOutcome) => void;

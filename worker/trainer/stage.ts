@@ -6,8 +6,7 @@ import { needsOf, type MethodNeeds } from '../../lib/methods/needs.js';
 import { requireResolved } from '../../lib/methods/weights.js';
 import type { v1 } from '../../proto/services.js';
 import type { Collective } from '../collective/collective.js';
-import type { EngineThread } from '../compute/engine-thread.js';
-import type { OpenPolicy, PolicyEngine } from '../compute/policy-engine.js';
+import type { PolicyThread } from '../compute/policy-engine.js';
 import { objectiveOf } from '../losses/methods.js';
 import { describeModel } from '../model/description.js';
 import { FlatBuffer } from '../parameters/flat-buffer.js';
@@ -30,7 +29,7 @@ export class OpenStage {
   /** Opens the stage's model on the compute thread, in place of the one before. */
   static async open(
     start: v1.StageStart,
-    policy: EngineThread<OpenPolicy, PolicyEngine>,
+    policy: PolicyThread,
     collective: Collective,
     observer: ReferenceObserver,
   ): Promise<OpenStage> {

@@ -2,15 +2,8 @@ import { untilAborted } from '../../lib/abort.js';
 import { RunError } from '../../lib/errors.js';
 import type { StageConfig } from '../../lib/config/types.js';
 import type { Collective, NodePart, Transfer } from '../collective/collective.js';
-import type { EngineThread } from '../compute/engine-thread.js';
 import type { LeafTarget } from '../compute/gradient-slot.js';
-import type {
-  ExampleTerm,
-  LeafTask,
-  OpenPolicy,
-  PolicyEngine,
-  TensorFinal,
-} from '../compute/policy-engine.js';
+import type { ExampleTerm, LeafTask, PolicyThread } from '../compute/policy-engine.js';
 import { judgedCompletion, scoredCompletion } from '../compute/scored-completion.js';
 import type { BatchStatistic, BatchStatistics, Objective } from '../losses/objective.js';
 import { clipScale, gradientNorm } from '../optimizer/gradient-norm.js';
@@ -31,7 +24,7 @@ export interface StepContext {
   readonly stage: StageConfig;
   readonly totalSteps: number;
   readonly objective: Objective;
-  readonly policy: EngineThread<OpenPolicy, PolicyEngine, TensorFinal>;
+  readonly policy: PolicyThread;
   readonly collective: Collective;
   readonly layout: ParameterLayout;
   /** Both weight buffers; the policy says which one a step proposes. */

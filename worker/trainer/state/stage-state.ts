@@ -1,6 +1,5 @@
 import { RunError } from '../../../lib/errors.js';
-import type { EngineThread } from '../../compute/engine-thread.js';
-import type { OpenPolicy, OwnedCopy, PolicyEngine, WeightsIndex } from '../../compute/policy-engine.js';
+import type { OwnedCopy, PolicyThread, WeightsIndex } from '../../compute/policy-engine.js';
 import type { FlatBuffer } from '../../parameters/flat-buffer.js';
 import type { ParameterLayout, Range } from '../../parameters/layout.js';
 import { emptyParts, type HeldParts, type Place } from '../../parameters/optimizer-part.js';
@@ -31,7 +30,7 @@ export class StageState {
   private startIn: WeightsIndex | null = 0;
 
   constructor(
-    private readonly policy: EngineThread<OpenPolicy, PolicyEngine>,
+    private readonly policy: PolicyThread,
     readonly layout: ParameterLayout,
     private readonly buffers: readonly [FlatBuffer, FlatBuffer],
   ) {}
