@@ -54,6 +54,24 @@ export const runService = {
   resumeRun: rpc('unary', '/prospect.v1.RunService/ResumeRun', v1.ResumeRunRequest, v1.ResumeRunResponse),
   resizeRun: rpc('unary', '/prospect.v1.RunService/ResizeRun', v1.ResizeRunRequest, v1.ResizeRunResponse),
   watchRun: rpc('serverStream', '/prospect.v1.RunService/WatchRun', v1.WatchRunRequest, v1.WatchRunResponse),
+  readLog: rpc('serverStream', '/prospect.v1.RunService/ReadLog', v1.ReadLogRequest, v1.ReadLogResponse),
+  getCoordinator: rpc(
+    'unary',
+    '/prospect.v1.RunService/GetCoordinator',
+    v1.GetCoordinatorRequest,
+    v1.GetCoordinatorResponse,
+  ),
+} as const;
+
+/** Files for runs: see uploads.proto. */
+export const uploadService = {
+  findUploads: rpc(
+    'unary',
+    '/prospect.v1.UploadService/FindUploads',
+    v1.FindUploadsRequest,
+    v1.FindUploadsResponse,
+  ),
+  putChunk: rpc('unary', '/prospect.v1.UploadService/PutChunk', v1.PutChunkRequest, v1.PutChunkResponse),
 } as const;
 
 /** The stream between the coordinator and each worker: see cluster.proto. */

@@ -1,6 +1,6 @@
 import Database from 'libsql';
 import { messageOf, RunError } from '../../lib/errors.js';
-import { schema, SCHEMA_VERSION } from './schema.js';
+import { schema, SCHEMA_VERSION, upgrades } from './schema.js';
 
 /** Opens the journal's file. A commit is on the disk when it returns. */
 export function openDatabase(file: string): Database.Database {
@@ -39,16 +39,24 @@ function migrate(database: Database.Database, file: string): void {
     const { user_version: version } = database.prepare('PRAGMA user_version').get() as {
       user_version: number;
     };
-    if (version === SCHEMA_VERSION) return;
-    if (version !== 0) {
+    if (version === 0) database.exec(schema);
+    else upgrade(database, version, file);
+    if (version !== SCHEMA_VERSION) database.exec(`PRAGMA user_version = ${SCHEMA_VERSION}`);
+  });
+}
+
+/** Takes the tables of an older version through all that came after it. */
+function upgrade(database: Database.Database, from: number, file: string): void {
+  for (let version = from; version !== SCHEMA_VERSION; version += 1) {
+    const next = upgrades[version];
+    if (next === undefined) {
       throw new RunError(
-        `${file} has journal version ${version}, but this coordinator writes version ${SCHEMA_VERSION}: ` +
+        `${file} has journal version ${from}, but this coordinator writes version ${SCHEMA_VERSION}: ` +
           'use another state directory, or the coordinator that made this one',
       );
     }
-    database.exec(schema);
-    database.exec(`PRAGMA user_version = ${SCHEMA_VERSION}`);
-  });
+    database.exec(next);
+  }
 }
 
 /** What the user can do something about is a RunError that names the file; anything else stays as it is. */

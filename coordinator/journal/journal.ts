@@ -28,10 +28,7 @@ export interface Outcome {
 }
 
 /** What may be told to those who watch a run, besides its state and its steps, which other methods record. */
-export type RunEvent = Pick<
-  v1.WatchRunResponse.$Properties,
-  'run' | 'stageStarted' | 'stepCommitted' | 'notice' | 'membershipChanged' | 'checkpointWritten'
->;
+export type RunEvent = Omit<v1.WatchRunResponse.$Properties, 'sequence' | 'timeMs'>;
 
 /**
  * The coordinator's durable memory: one SQLite file in the state directory. Every method is one transaction that is on
@@ -68,16 +65,16 @@ export class Journal {
   }
 
   /** Records a new run as queued. */
-  addRun({ id, runYaml, outputDir, skipBadRows, workers }: NewRun): RunRecord {
+  addRun({ id, name, runYaml, outputDir, skipBadRows, workers }: NewRun): RunRecord {
     return this.#change(id, () => {
       const now = Date.now();
       this.#database
         .prepare(
-          `INSERT INTO runs (id, state, reason, failure_kind, run_yaml, output_dir, skip_bad_rows, workers,
+          `INSERT INTO runs (id, name, state, reason, failure_kind, run_yaml, output_dir, skip_bad_rows, workers,
              committed_steps, skipped_steps, total_steps, created_at_ms, updated_at_ms)
-             VALUES (?, 'queued', '', NULL, ?, ?, ?, ?, 0, 0, 0, ?, ?)`,
+             VALUES (?, ?, 'queued', '', NULL, ?, ?, ?, ?, 0, 0, 0, ?, ?)`,
         )
-        .run(id, runYaml, outputDir, skipBadRows ? 1 : 0, workers, now, now);
+        .run(id, name, runYaml, outputDir, skipBadRows ? 1 : 0, workers, now, now);
       return this.#appendState(id);
     });
   }

@@ -21,6 +21,7 @@ const wireKinds: Record<FailureKind, v1.FailureKind> = {
 export function runMessage(run: RunRecord): v1.Run.$Properties {
   return {
     id: run.id,
+    name: run.name,
     state: wireStates[run.state],
     reason: run.reason,
     failureKind:

@@ -6,6 +6,8 @@ export type FailureKind = 'config' | 'runtime';
 /** What the journal holds of one run. */
 export interface RunRecord {
   readonly id: string;
+  /** What its user calls it. */
+  readonly name: string;
   readonly state: RunState;
   /** Why it failed or was cancelled; empty otherwise. */
   readonly reason: string;
@@ -24,7 +26,7 @@ export interface RunRecord {
   readonly updatedAtMs: number;
 }
 
-export type NewRun = Pick<RunRecord, 'id' | 'runYaml' | 'outputDir' | 'skipBadRows' | 'workers'>;
+export type NewRun = Pick<RunRecord, 'id' | 'name' | 'runYaml' | 'outputDir' | 'skipBadRows' | 'workers'>;
 
 /** The reference's log-probs of one example, as they travel. */
 export type ReferenceAnswer = v1.ReferenceAnswer.$Properties;
@@ -93,6 +95,7 @@ export interface MemberRecord {
 /** The columns of `runs` as SQLite returns them. */
 export interface RunRow {
   readonly id: string;
+  readonly name: string;
   readonly state: RunState;
   readonly reason: string;
   readonly failure_kind: FailureKind | null;
@@ -110,6 +113,7 @@ export interface RunRow {
 export function toRecord(row: RunRow): RunRecord {
   return {
     id: row.id,
+    name: row.name,
     state: row.state,
     reason: row.reason,
     failureKind: row.failure_kind,

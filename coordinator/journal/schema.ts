@@ -1,10 +1,31 @@
 /** Version of the tables below, kept in the file's `user_version`; 0 is a new file. */
-export const SCHEMA_VERSION = 3;
+export const SCHEMA_VERSION = 4;
+
+const evaluations = `
+  -- The held-out rows as judged after a step; step 0 is the stage's start.
+  CREATE TABLE evaluations (
+    run_id       TEXT NOT NULL REFERENCES runs (id),
+    stage        INTEGER NOT NULL,
+    step         INTEGER NOT NULL,
+    metrics_json TEXT NOT NULL,
+    PRIMARY KEY (run_id, stage, step)
+  ) STRICT, WITHOUT ROWID;
+`;
+
+/** By version of an older journal: what makes the next version of it. */
+export const upgrades: Readonly<Record<number, string>> = {
+  3: `
+    ALTER TABLE runs ADD COLUMN name TEXT NOT NULL DEFAULT '';
+    UPDATE runs SET name = id;
+    ${evaluations}
+  `,
+};
 
 export const schema = `
   CREATE TABLE runs (
     position        INTEGER PRIMARY KEY AUTOINCREMENT,
     id              TEXT NOT NULL UNIQUE,
+    name            TEXT NOT NULL,
     state           TEXT NOT NULL,
     reason          TEXT NOT NULL,
     failure_kind    TEXT,
@@ -76,4 +97,5 @@ export const schema = `
     written_at_ms REAL NOT NULL,
     PRIMARY KEY (run_id, stage, step)
   ) STRICT, WITHOUT ROWID;
+  ${evaluations}
 `;

@@ -13,6 +13,7 @@ import { readRunFile } from '../runs/run-file.js';
 import { requireEvaluable } from '../runs/evaluable.js';
 import type { RunQueue } from '../runs/run-queue.js';
 import { NotFoundError } from './status.js';
+import { readLog } from './read-log.js';
 import { watchRun } from './watch-run.js';
 
 /** What a person may ask of the coordinator. */
@@ -23,7 +24,7 @@ export function runHandlers(journal: Journal, queue: RunQueue): Handlers<typeof 
     return run;
   };
   return {
-    submitRun: async ({ runYaml, outputDir, skipBadRows }) => {
+    submitRun: async ({ runYaml, outputDir, skipBadRows, name }) => {
       if (!isAbsolute(outputDir)) throw new ConfigError(`output_dir must be an absolute path: ${outputDir}`);
       const config = readRunFile(runYaml, outputDir);
       requireEvaluable(config);
@@ -31,7 +32,14 @@ export function runHandlers(journal: Journal, queue: RunQueue): Handlers<typeof 
       await claimOutputDirectory(outputDir, resolved);
       const id = `run-${randomBytes(4).toString('hex')}`;
       const { workers } = config;
-      const run = journal.addRun({ id, runYaml: resolved, outputDir, skipBadRows, workers });
+      const run = journal.addRun({
+        id,
+        name: name || id,
+        runYaml: resolved,
+        outputDir,
+        skipBadRows,
+        workers,
+      });
       queue.wake();
       return { run: runMessage(run) };
     },
@@ -52,6 +60,8 @@ export function runHandlers(journal: Journal, queue: RunQueue): Handlers<typeof 
       return { run: runMessage(find(runId)) };
     },
     watchRun: (call) => watchRun(call, journal),
+    readLog: (call) => readLog(call, journal),
+    getCoordinator: () => ({}),
   };
 }
 

@@ -27,7 +27,7 @@ export function watchRun(call: WatchStream, journal: Journal): void {
 }
 
 async function streamEvents(call: WatchStream, journal: Journal, gone: AbortSignal): Promise<void> {
-  const { runId } = call.request;
+  const { runId, historyOnly } = call.request;
   let sequence = call.request.afterSequence;
   const news = new News();
   const unsubscribe = journal.subscribe(runId, () => news.tell());
@@ -42,7 +42,7 @@ async function streamEvents(call: WatchStream, journal: Journal, gone: AbortSign
         sequence = event.sequence;
       }
       if (events.length > 0) continue;
-      if (hasEnded(run.state)) return;
+      if (historyOnly || hasEnded(run.state)) return;
       await untilAborted(next, gone);
     }
   } finally {

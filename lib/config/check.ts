@@ -18,6 +18,7 @@ export function checkStages(
     checkGiven(document, sound, stage);
     checkSizes(document, sound, stage);
     checkAdapter(document, sound, stage);
+    checkEvaluation(document, sound, stage);
     checkSettings(document, sound, stage);
   }
   checkWorkers(document, { runFile, sound });
@@ -68,6 +69,13 @@ function checkSizes(document: RunDocument, sound: Sound, stage: MergedStage): vo
   const { warmup_steps: warmupSteps = DEFAULTS.warmupSteps, max_steps: maxSteps } = keys;
   if (isGiven(maxSteps) && warmupSteps >= maxSteps && sound('warmup_steps', 'max_steps')) {
     document.report(at('warmup_steps'), `must be less than max_steps (${maxSteps}), not ${warmupSteps}`);
+  }
+}
+
+function checkEvaluation(document: RunDocument, sound: Sound, { keys, at }: MergedStage): void {
+  const { eval_steps: evalSteps = DEFAULTS.evalSteps, data } = keys;
+  if (evalSteps > 0 && !isGiven(data?.eval) && sound('eval_steps') && sound('data', 'eval')) {
+    document.report(at('eval_steps'), 'has no rows to judge: data.eval is missing; write it, or remove this');
   }
 }
 

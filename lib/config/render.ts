@@ -3,7 +3,7 @@ import { stringify } from 'yaml';
 import type { ClassWeights, MethodConfig } from '../methods/config.js';
 import { needsOf } from '../methods/needs.js';
 import type { RunFile, StageKeys } from './schema.js';
-import type { LoraConfig, ReferenceConfig, RunConfig, StageConfig } from './types.js';
+import type { LoraConfig, ReferenceConfig, RunConfig, SamplesConfig, StageConfig } from './types.js';
 
 /** A run file that resolves to `config` on any machine and from any folder: every key has its value. */
 export function renderRunFile(run: RunConfig): string {
@@ -38,6 +38,8 @@ function stageKeys(stage: StageConfig): StageKeys {
     weight_decay: stage.weightDecay,
     max_grad_norm: stage.maxGradNorm,
     on_nonfinite: stage.onNonfinite,
+    eval_steps: stage.evalSteps,
+    ...(stage.samples !== null && { samples: samplesKeys(stage.samples) }),
     ...(stage.maxSteps === null ? { epochs: stage.epochs } : { max_steps: stage.maxSteps }),
     global_batch_size: stage.globalBatchSize,
     micro_batch_size: stage.microBatchSize,
@@ -51,6 +53,15 @@ function stageKeys(stage: StageConfig): StageKeys {
 function loraKeys({ r, alpha, targetModules, dropout }: LoraConfig): NonNullable<StageKeys['lora']> {
   const modules = targetModules === 'all-linear' ? targetModules : [...targetModules];
   return { r, alpha, target_modules: modules, dropout };
+}
+
+function samplesKeys(samples: SamplesConfig): NonNullable<StageKeys['samples']> {
+  return {
+    every_steps: samples.everySteps,
+    prompts: samples.prompts,
+    max_new_tokens: samples.maxNewTokens,
+    temperature: samples.temperature,
+  };
 }
 
 function referenceKey(reference: ReferenceConfig): string | null {

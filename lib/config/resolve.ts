@@ -3,7 +3,7 @@ import { resolve as resolvePath } from 'node:path';
 import { METHOD_DEFAULTS, resolveObjective } from './resolve-objective.js';
 import type { RunFile, StageKeys } from './schema.js';
 import { isGiven, type MergedStage } from './stages.js';
-import type { LoraConfig, ReferenceConfig, RunConfig, StageConfig } from './types.js';
+import type { LoraConfig, ReferenceConfig, RunConfig, SamplesConfig, StageConfig } from './types.js';
 
 /** As in TRL, but for the batch: KTO's estimate of the KL wants 16 examples a step, and workers several micro-batches. */
 export const DEFAULTS = {
@@ -23,6 +23,8 @@ export const DEFAULTS = {
   shuffle: true,
   seed: 42,
   onNonfinite: 'fail',
+  evalSteps: 0,
+  samples: { everySteps: 50, prompts: 2, maxNewTokens: 64, temperature: 0 },
   workers: 1,
   minWorkers: 1,
   maxRestarts: 5,
@@ -85,6 +87,8 @@ function resolveStage(stage: MergedStage, baseDir: string): StageConfig {
     weightDecay: keys.weight_decay ?? DEFAULTS.weightDecay,
     maxGradNorm: keys.max_grad_norm ?? DEFAULTS.maxGradNorm,
     onNonfinite: keys.on_nonfinite ?? DEFAULTS.onNonfinite,
+    evalSteps: keys.eval_steps ?? DEFAULTS.evalSteps,
+    samples: isGiven(keys.samples) ? resolveSamples(keys.samples) : null,
     maxSteps: keys.max_steps ?? null,
     epochs: keys.epochs ?? DEFAULTS.epochs,
     ...sizesOf(stage),
@@ -99,6 +103,15 @@ function resolveLora(keys: NonNullable<StageKeys['lora']>): LoraConfig {
     alpha: keys.alpha ?? DEFAULTS.lora.alpha,
     targetModules: keys.target_modules ?? DEFAULTS.lora.targetModules,
     dropout: 0,
+  };
+}
+
+function resolveSamples(keys: NonNullable<StageKeys['samples']>): SamplesConfig {
+  return {
+    everySteps: keys.every_steps ?? DEFAULTS.samples.everySteps,
+    prompts: keys.prompts ?? DEFAULTS.samples.prompts,
+    maxNewTokens: keys.max_new_tokens ?? DEFAULTS.samples.maxNewTokens,
+    temperature: keys.temperature ?? DEFAULTS.samples.temperature,
   };
 }
 

@@ -23,7 +23,12 @@ const dataSchema = z.strictObject({
   train: path
     .optional()
     .describe('Training rows, a JSONL file. Relative paths start at the folder of the run file.'),
-  eval: path.nullable().optional().describe('Held-out rows, a JSONL file. Default: none.'),
+  eval: path
+    .nullable()
+    .optional()
+    .describe(
+      'Held-out rows, judged at the start and the end of the stage, and see eval_steps. Default: none.',
+    ),
 });
 
 const loraSchema = z.strictObject({
@@ -54,6 +59,17 @@ const scoreScaleSchema = z.strictObject({
     .number()
     .optional()
     .describe('The score that is neither good nor bad: rows above it are desirable, rows below undesirable.'),
+});
+
+const samplesSchema = z.strictObject({
+  every_steps: count.optional().describe('Optimizer steps from one time to the next. Default 50.'),
+  prompts: count.optional().describe('How many prompts, from the first row on. Default 2.'),
+  max_new_tokens: count.optional().describe('Tokens of a completion, at most. Default 64.'),
+  temperature: notNegative
+    .optional()
+    .describe(
+      'Of the probabilities that tokens are drawn from; 0 takes the most probable one always. Default 0.',
+    ),
 });
 
 export const stageSchema = z.strictObject({
@@ -198,6 +214,21 @@ export const stageSchema = z.strictObject({
         'they are, and counts. Default fail.',
     ),
 
+  eval_steps: z
+    .int32()
+    .min(0)
+    .optional()
+    .describe(
+      'Optimizer steps between judgements of the held-out rows; 0: at the start and the end only. Default 0.',
+    ),
+  samples: samplesSchema
+    .nullable()
+    .optional()
+    .describe(
+      'Have the policy continue prompts of data.eval, or of data.train where there is none, for you to read; {} for ' +
+        'the defaults. It takes time. Default (or null): none.',
+    ),
+
   max_steps: count
     .nullable()
     .optional()
@@ -235,6 +266,7 @@ export const stageMaps = {
   lora: loraSchema,
   humanline: humanlineSchema,
   score_scale: scoreScaleSchema,
+  samples: samplesSchema,
 } as const;
 
 /** The keys of a stage may stand at the top, for all stages; those of a run only there. */

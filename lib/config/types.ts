@@ -36,6 +36,17 @@ export interface LoraConfig {
   readonly dropout: 0;
 }
 
+/** Completions for people to look at, made while the stage is trained. */
+export interface SamplesConfig {
+  /** Optimizer steps. */
+  readonly everySteps: number;
+  /** How many, from the first row on. */
+  readonly prompts: number;
+  readonly maxNewTokens: number;
+  /** 0 takes the most probable token always. */
+  readonly temperature: number;
+}
+
 /**
  * The frozen reference: a Hugging Face directory; `base` for the stage's model without its adapter; null for what the
  * stage starts from, adapter included.
@@ -65,6 +76,11 @@ export interface StageConfig {
   /** Global L2 norm to clip to; 0 for no clipping. */
   readonly maxGradNorm: number;
   readonly onNonfinite: OnNonfinite;
+
+  /** Optimizer steps between judgements of the held-out rows; 0 for the start and the end of the stage alone. */
+  readonly evalSteps: number;
+  /** Null for none. */
+  readonly samples: SamplesConfig | null;
 
   /** Optimizer steps; null where `epochs` decides. */
   readonly maxSteps: number | null;

@@ -192,7 +192,14 @@ describe('a run’s replica', () => {
     const train = join(dir, 'rows.jsonl');
     const runYaml = JSON.stringify({ model, method: 'kto', data: { train }, threads_per_worker: 1 });
     const outputDir = join(dir, 'out');
-    const record = journal.addRun({ id: 'run-1', runYaml, outputDir, skipBadRows: false, workers: 1 });
+    const record = journal.addRun({
+      id: 'run-1',
+      name: 'run',
+      runYaml,
+      outputDir,
+      skipBadRows: false,
+      workers: 1,
+    });
     const launcher = new ProcessLauncher({
       workerEntry: '',
       referenceEntry,

@@ -3,7 +3,7 @@ import { setImmediate } from 'node:timers/promises';
 import { Journal } from '../../../../coordinator/journal/journal.js';
 
 const journal = Journal.open(process.argv[2]!);
-journal.addRun({ id: 'run-1', runYaml: '', outputDir: '/out', skipBadRows: false, workers: 1 });
+journal.addRun({ id: 'run-1', name: 'run', runYaml: '', outputDir: '/out', skipBadRows: false, workers: 1 });
 journal.transition('run-1', 'starting');
 journal.transition('run-1', 'running');
 for (let step = 1; process.connected; step++) {

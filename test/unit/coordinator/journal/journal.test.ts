@@ -10,7 +10,14 @@ import { RunError } from '../../../../lib/errors.js';
 import { v1 } from '../../../../proto/services.js';
 import { temporaryDirectory } from '../../../support/temporary-directory.js';
 
-const newRun = { id: 'run-1', runYaml: 'workers: 2\n', outputDir: '/out', skipBadRows: true, workers: 2 };
+const newRun = {
+  id: 'run-1',
+  name: 'kto',
+  runYaml: 'workers: 2\n',
+  outputDir: '/out',
+  skipBadRows: true,
+  workers: 2,
+};
 const step = (number: number) => ({
   stage: 1,
   step: number,

@@ -65,7 +65,14 @@ async function makeFleet(t: TestContext, keys: string) {
   const runYaml = `model: m\nmethod: sft\ndata: {train: t.jsonl}\n${keys}`;
   const config = readRunFile(runYaml, dir);
   const { workers } = config;
-  const record = journal.addRun({ id: 'run-1', runYaml, outputDir: dir, skipBadRows: false, workers });
+  const record = journal.addRun({
+    id: 'run-1',
+    name: 'run',
+    runYaml,
+    outputDir: dir,
+    skipBadRows: false,
+    workers,
+  });
   const launcher = new FakeLauncher();
   const failure = new AbortController();
   const run: ActiveRun = {

@@ -77,6 +77,8 @@ describe('a run file', () => {
           weightDecay: 0,
           maxGradNorm: 1,
           onNonfinite: 'fail',
+          evalSteps: 0,
+          samples: null,
           maxSteps: null,
           epochs: 3,
           globalBatchSize: 16,

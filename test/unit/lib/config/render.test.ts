@@ -104,7 +104,6 @@ const objectiveWithout: fc.Arbitrary<MethodConfig> = fc.oneof(
 function stage(isFirst: boolean): fc.Arbitrary<StageConfig> {
   const shared = record({
     model: isFirst ? path : fc.option(path),
-    data: record({ train: path, eval: fc.option(path) }),
     learningRate: double(0, true),
     lrSchedule: fc.constantFrom('constant', 'linear', 'cosine'),
     adamBeta1: fraction,
@@ -113,9 +112,16 @@ function stage(isFirst: boolean): fc.Arbitrary<StageConfig> {
     weightDecay: double(0, false),
     maxGradNorm: double(0, false),
     onNonfinite: fc.constantFrom('fail', 'skip'),
+    samples: fc.option(
+      record({ everySteps: count(), prompts: count(), maxNewTokens: count(), temperature: double(0, false) }),
+    ),
     shuffle: fc.boolean(),
     seed: fc.integer({ min: 0, max: 2 ** 32 - 1 }),
   });
+  const data = fc.oneof(
+    record({ data: record({ train: path, eval: fc.constant(null) }), evalSteps: fc.constant(0) }),
+    record({ data: record({ train: path, eval: path }), evalSteps: fc.nat(2 ** 31 - 1) }),
+  );
   const duration = fc.oneof(
     record({ maxSteps: fc.constant(null), epochs: count(), warmupSteps: fc.nat() }),
     fc
@@ -144,13 +150,11 @@ function stage(isFirst: boolean): fc.Arbitrary<StageConfig> {
     record({ adapter: path, lora: fc.constant(null) }),
     record({ adapter: fc.constant(null), lora }),
   );
-  return fc
-    .tuple(shared, duration, sizes, objective, trained)
-    .map(([first, second, third, fourth, fifth]) => {
-      const stage = { ...first, ...second, ...third, ...fourth, ...fifth };
-      const isBase = stage.adapter !== null && stage.seed % 2 === 0 && needsOf(stage.objective).reference;
-      return isBase ? { ...stage, reference: 'base' as const } : stage;
-    });
+  return fc.tuple(shared, data, duration, sizes, objective, trained).map(([first, ...others]) => {
+    const stage = Object.assign({}, first, ...others) as StageConfig;
+    const isBase = stage.adapter !== null && stage.seed % 2 === 0 && needsOf(stage.objective).reference;
+    return isBase ? { ...stage, reference: 'base' as const } : stage;
+  });
 }
 
 const crew = fc.tuple(count(), fc.nat()).map(([workers, least]) => ({
@@ -207,6 +211,7 @@ stages:
     weight_decay: 0
     max_grad_norm: 1
     on_nonfinite: fail
+    eval_steps: 0
     max_steps: 3
     global_batch_size: 16
     micro_batch_size: 4

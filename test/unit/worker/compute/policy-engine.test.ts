@@ -37,6 +37,8 @@ const stage: StageConfig & { readonly model: string } = {
   adamEpsilon: 1e-8,
   weightDecay: 0,
   onNonfinite: 'fail',
+  evalSteps: 0,
+  samples: null,
   maxGradNorm: 1,
   maxSteps: 1,
   epochs: 1,

@@ -28,6 +28,8 @@ async function startCoordinator(
     cancelRun: refuse,
     resumeRun: refuse,
     resizeRun: refuse,
+    readLog: refuse,
+    getCoordinator: refuse,
     watchRun: (call) => {
       events.forEach((event, index) => call.write({ sequence: index + 1, timeMs: index * 1_000, ...event }));
       call.end();
