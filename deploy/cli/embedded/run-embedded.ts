@@ -13,8 +13,8 @@ import { Interrupted } from '../exit.js';
 import { withInterrupts } from '../interrupts.js';
 import type { Output } from '../output/terminal.js';
 import { createProgressDisplay, type ProgressDisplay } from '../progress/display.js';
-import { RunFollower } from './follow-run.js';
-import { cancelRun, CoordinatorLost, listRuns, resizeRun, resumeRun, submitRun } from './run-client.js';
+import { RunFollower } from '../runs/follow-run.js';
+import { cancelRun, CoordinatorLost, listRuns, resizeRun, resumeRun, submitRun } from '../runs/run-client.js';
 
 export interface EmbeddedRun {
   /** The resolved run file. */

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
 import { credentials, Server, ServerCredentials, status, type Client } from '@grpc/grpc-js';
-import { RunFollower } from '../../../../../deploy/cli/embedded/follow-run.js';
-import { submitRun } from '../../../../../deploy/cli/embedded/run-client.js';
+import { RunFollower } from '../../../../../deploy/cli/runs/follow-run.js';
+import { submitRun } from '../../../../../deploy/cli/runs/run-client.js';
 import { Interrupted } from '../../../../../deploy/cli/exit.js';
 import { createStyle } from '../../../../../deploy/cli/output/style.js';
 import { createProgressDisplay, type ProgressDisplay } from '../../../../../deploy/cli/progress/display.js';
