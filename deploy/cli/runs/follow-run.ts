@@ -1,63 +1,67 @@
-import type { Client } from '@grpc/grpc-js';
-import { ConfigError, RunError } from '../../../lib/errors.js';
-import { v1 } from '../../../proto/services.js';
-import { Interrupted } from '../exit.js';
+import { hasEnded } from '../../../coordinator/runs/state.js';
+import { RunError } from '../../../lib/errors.js';
+import type { v1 } from '../../../proto/services.js';
 import type { ProgressDisplay } from '../progress/display.js';
 import { beginStage, commitStep, type StageProgress } from '../progress/state.js';
 import { parseStepMetrics } from '../progress/step-metrics.js';
-import { describeCheckpoint, describeMembership } from './describe-event.js';
-import { watchRun } from './run-client.js';
+import { stateOf } from './run-state.js';
+import { tellNews, type Tell } from './story.js';
 
 /** Follows one run, also over several coordinators that come one after the other: each event is shown once. */
 export class RunFollower {
   private progress: StageProgress | null = null;
-  private sequence = 0;
+  private last: v1.Run.$Properties | null = null;
+  private lastSequence = 0;
   /** Steps that were seen committed. */
   private steps = 0;
+  private readonly sinceMs: number;
+  private readonly tell: Tell;
 
-  /** @param sinceMs events from before are not shown: they are of an earlier attempt. By default all are. */
+  /**
+   * @param sinceMs events from before are not shown: they are of an earlier attempt. By default all are.
+   * @param tell what of the events is shown as a line; by default the news.
+   */
   constructor(
     private readonly display: ProgressDisplay,
-    private readonly sinceMs = 0,
-  ) {}
+    { sinceMs = 0, tell = tellNews }: { readonly sinceMs?: number; readonly tell?: Tell } = {},
+  ) {
+    this.sinceMs = sinceMs;
+    this.tell = tell;
+  }
 
   get committedSteps(): number {
     return this.steps;
   }
 
-  /**
-   * Shows the run's progress until it ends.
-   * @throws ConfigError or RunError where it failed, Interrupted where it was cancelled.
-   */
-  async follow(client: Client, runId: string): Promise<void> {
+  /** Of the last event that was shown: what comes after it is wanted. */
+  get sequence(): number {
+    return this.lastSequence;
+  }
+
+  /** Shows all events, which end with the run, and returns how it ended. @throws RunError where they end before it. */
+  async follow(events: AsyncIterable<v1.WatchRunResponse>): Promise<v1.Run.$Properties> {
+    await this.show(events);
+    if (this.last !== null && hasEnded(stateOf(this.last))) return this.last;
+    throw new RunError('the coordinator ended the stream of events before the run had ended');
+  }
+
+  /** Shows all events, whether they end with the run or not. */
+  async show(events: AsyncIterable<v1.WatchRunResponse>): Promise<void> {
     try {
-      for await (const event of watchRun(client, runId, this.sequence)) {
-        this.sequence = event.sequence;
-        if (event.timeMs < this.sinceMs) continue;
-        if (event.run && hasEnded(event.run)) {
-          requireSuccess(event.run);
-          return;
-        }
-        this.show(event);
+      for await (const event of events) {
+        this.lastSequence = event.sequence;
+        if (event.timeMs >= this.sinceMs) this.showEvent(event);
       }
     } finally {
       this.display.end();
     }
-    throw new RunError('the coordinator ended the stream of events before the run had ended');
   }
 
-  private show(event: v1.WatchRunResponse): void {
-    const { timeMs, run, stageStarted, stepCommitted, notice, membershipChanged, checkpointWritten } = event;
-    const { display } = this;
-    if (run?.state === v1.RunState.RUN_STATE_RECOVERING) display.warning('too few workers: waiting for more');
-    if (notice?.warning === true) display.warning(notice.text ?? '');
-    else if (notice) display.line(notice.text ?? '');
-    if (membershipChanged) {
-      const { text, warning } = describeMembership(membershipChanged);
-      if (warning) display.warning(text);
-      else if (text !== '') display.line(text);
-    }
-    if (checkpointWritten) display.line(describeCheckpoint(checkpointWritten));
+  private showEvent(event: v1.WatchRunResponse): void {
+    const { timeMs, run, stageStarted, stepCommitted } = event;
+    const line = this.tell(event, this.last);
+    if (line !== null) this.display.tell(line, timeMs);
+    if (run) this.last = run;
     if (stageStarted) this.update(beginStage(readStage(stageStarted), timeMs), timeMs);
     if (stepCommitted) {
       if (this.progress === null) throw new RunError('the coordinator sent a step before its stage');
@@ -81,20 +85,4 @@ function readStage(stage: v1.StageStarted.$Properties): Parameters<typeof beginS
     totalSteps: stage.totalSteps ?? 0,
     committedSteps: stage.committedSteps ?? 0,
   };
-}
-
-function hasEnded({ state }: v1.Run.$Properties): boolean {
-  return (
-    state === v1.RunState.RUN_STATE_COMPLETED ||
-    state === v1.RunState.RUN_STATE_FAILED ||
-    state === v1.RunState.RUN_STATE_CANCELLED
-  );
-}
-
-function requireSuccess({ state, reason, failureKind }: v1.Run.$Properties): void {
-  if (state === v1.RunState.RUN_STATE_COMPLETED) return;
-  if (state === v1.RunState.RUN_STATE_CANCELLED)
-    throw new Interrupted(`the run was cancelled: ${reason ?? ''}`);
-  const message = reason ?? '';
-  throw failureKind === v1.FailureKind.FAILURE_KIND_CONFIG ? new ConfigError(message) : new RunError(message);
 }

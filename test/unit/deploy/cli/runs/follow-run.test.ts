@@ -1,61 +1,37 @@
 import assert from 'node:assert/strict';
-import { test, type TestContext } from 'node:test';
-import { credentials, Server, ServerCredentials, status, type Client } from '@grpc/grpc-js';
-import { RunFollower } from '../../../../../deploy/cli/runs/follow-run.js';
-import { submitRun } from '../../../../../deploy/cli/runs/run-client.js';
+import { test } from 'node:test';
 import { Interrupted } from '../../../../../deploy/cli/exit.js';
-import { createStyle } from '../../../../../deploy/cli/output/style.js';
-import { createProgressDisplay, type ProgressDisplay } from '../../../../../deploy/cli/progress/display.js';
-import { ConfigError, messageOf, RunError } from '../../../../../lib/errors.js';
-import { connect, serve, type Handlers } from '../../../../../proto/calls.js';
-import { runService, v1 } from '../../../../../proto/services.js';
+import { createProgressDisplay } from '../../../../../deploy/cli/progress/display.js';
+import { RunFollower } from '../../../../../deploy/cli/runs/follow-run.js';
+import { requireSuccess } from '../../../../../deploy/cli/runs/outcome.js';
+import { tellAll } from '../../../../../deploy/cli/runs/story.js';
+import { ConfigError, RunError } from '../../../../../lib/errors.js';
+import { v1 } from '../../../../../proto/services.js';
+import { captureOutput } from '../../../../support/captured-output.js';
 
 const { RunState, FailureKind } = v1;
 
-/** A coordinator that knows one run, whose events are `events`, and that refuses everything else. */
-async function startCoordinator(
-  context: TestContext,
-  events: readonly v1.WatchRunResponse.$Properties[],
-  refusal: number = status.UNIMPLEMENTED,
-): Promise<Client> {
-  const refuse = () => {
-    throw new Error('refused');
-  };
-  const handlers: Handlers<typeof runService> = {
-    submitRun: refuse,
-    getRun: refuse,
-    listRuns: refuse,
-    cancelRun: refuse,
-    resumeRun: refuse,
-    resizeRun: refuse,
-    readLog: refuse,
-    getCoordinator: refuse,
-    watchRun: (call) => {
-      events.forEach((event, index) => call.write({ sequence: index + 1, timeMs: index * 1_000, ...event }));
-      call.end();
-    },
-  };
-  const server = new Server();
-  serve(server, runService, handlers, (error) => ({ code: refusal, details: messageOf(error) }));
-  const port = await new Promise<number>((resolve, reject) => {
-    server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) => {
-      if (error === null) resolve(bound);
-      else reject(error);
-    });
-  });
-  const client = connect(`127.0.0.1:${port}`, credentials.createInsecure());
-  context.after(() => {
-    client.close();
-    server.forceShutdown();
-  });
-  return client;
+/** As a coordinator sends them: one a second, through the wire format. */
+function* eventsOf(events: readonly v1.WatchRunResponse.$Properties[]): Generator<v1.WatchRunResponse> {
+  for (const [index, event] of events.entries()) {
+    const sent = { sequence: index + 1, timeMs: index * 1_000, ...event };
+    yield v1.WatchRunResponse.decode(v1.WatchRunResponse.encode(sent).finish());
+  }
 }
 
-function recordDisplay(): { display: ProgressDisplay; lines: string[] } {
-  const lines: string[] = [];
-  const line = (text: string) => void lines.push(text);
-  const output = { style: createStyle(false), write: line, line, interactive: false, columns: () => 80 };
-  return { display: createProgressDisplay(output), lines };
+/** The lines that are shown of a run, and how it ended. */
+async function follow(
+  events: readonly v1.WatchRunResponse.$Properties[],
+  options: ConstructorParameters<typeof RunFollower>[1] = {},
+): Promise<{ readonly lines: readonly string[]; readonly end: v1.Run.$Properties }> {
+  const output = captureOutput();
+  const follower = new RunFollower(createProgressDisplay(output), options);
+  const end = await follower.follow(asynchronous(eventsOf(events)));
+  return { lines: output.lines(), end };
+}
+
+async function* asynchronous<T>(values: Iterable<T>): AsyncGenerator<T> {
+  yield* await Promise.resolve(values);
 }
 
 const stageStarted = { stage: 1, stageCount: 1, method: 'kto', totalSteps: 2 };
@@ -73,8 +49,8 @@ const step = (number: number) => ({
 });
 const ended = (state: v1.RunState, more: v1.Run.$Properties = {}) => ({ run: { id: 'r1', state, ...more } });
 
-test('a run that completes is shown from its notices to its last step', async (t) => {
-  const client = await startCoordinator(t, [
+test('a run that completes is shown from its notices to its last step', async () => {
+  const { lines, end } = await follow([
     { run: { id: 'r1', state: RunState.RUN_STATE_QUEUED } },
     { notice: { text: '16 rows' } },
     { notice: { text: '2 completions were cut', warning: true } },
@@ -83,61 +59,38 @@ test('a run that completes is shown from its notices to its last step', async (t
     step(2),
     ended(RunState.RUN_STATE_COMPLETED),
   ]);
-  const { display, lines } = recordDisplay();
-  await new RunFollower(display).follow(client, 'r1');
   assert.deepEqual(lines, [
     '16 rows',
     'warning: 2 completions were cut',
     'kto  step 1/2  loss 0.5000  kl 0.2500  margin 1.000  100 tokens/s  ETA 0:01',
     'kto  step 2/2  loss 0.5000  kl 0.2500  margin 1.000  100 tokens/s  ETA 0:00',
   ]);
+  assert.equal(end.state, RunState.RUN_STATE_COMPLETED);
 });
 
-test('a failed run ends in its reason; what kind decides the exit code', async (t) => {
-  const client = await startCoordinator(t, [
-    ended(RunState.RUN_STATE_FAILED, { reason: 'w0 died', failureKind: FailureKind.FAILURE_KIND_RUNTIME }),
-  ]);
-  const { display } = recordDisplay();
-  await assert.rejects(new RunFollower(display).follow(client, 'r1'), new RunError('w0 died'));
-});
-
-test('a run that failed by its model or data is bad input', async (t) => {
-  const client = await startCoordinator(t, [
-    ended(RunState.RUN_STATE_FAILED, { reason: 'bad model', failureKind: FailureKind.FAILURE_KIND_CONFIG }),
-  ]);
+test('a run that failed ends in its reason, and what kind decides the exit code; one that was cancelled is an interruption', async () => {
+  const outcomeOf = async (state: v1.RunState, more: v1.Run.$Properties = {}) =>
+    requireSuccess((await follow([{ stageStarted }, ended(state, more)])).end);
+  const { FAILURE_KIND_CONFIG, FAILURE_KIND_RUNTIME } = FailureKind;
+  await outcomeOf(RunState.RUN_STATE_COMPLETED);
   await assert.rejects(
-    new RunFollower(recordDisplay().display).follow(client, 'r1'),
+    outcomeOf(RunState.RUN_STATE_FAILED, { reason: 'w0 died', failureKind: FAILURE_KIND_RUNTIME }),
+    new RunError('w0 died'),
+  );
+  await assert.rejects(
+    outcomeOf(RunState.RUN_STATE_FAILED, { reason: 'bad model', failureKind: FAILURE_KIND_CONFIG }),
     new ConfigError('bad model'),
   );
+  await assert.rejects(outcomeOf(RunState.RUN_STATE_CANCELLED, { reason: 'by request' }), Interrupted);
 });
 
-test('a cancelled run is an interruption', async (t) => {
-  const client = await startCoordinator(t, [{ stageStarted }, ended(RunState.RUN_STATE_CANCELLED)]);
-  await assert.rejects(new RunFollower(recordDisplay().display).follow(client, 'r1'), Interrupted);
+test('a stream that ends before the run, or a step without its stage, is an error', async () => {
+  await assert.rejects(follow([{ stageStarted }, step(1)]), /before the run had ended/);
+  await assert.rejects(follow([step(1)]), /a step before its stage/);
 });
 
-test('a stream that ends before the run, or a step without its stage, is an error', async (t) => {
-  const cut = await startCoordinator(t, [{ stageStarted }, step(1)]);
-  await assert.rejects(
-    new RunFollower(recordDisplay().display).follow(cut, 'r1'),
-    /before the run had ended/,
-  );
-  const disordered = await startCoordinator(t, [step(1)]);
-  await assert.rejects(
-    new RunFollower(recordDisplay().display).follow(disordered, 'r1'),
-    /a step before its stage/,
-  );
-});
-
-test('a refused run is bad input; a coordinator that is gone is not', async (t) => {
-  const refusing = await startCoordinator(t, [], status.INVALID_ARGUMENT);
-  await assert.rejects(submitRun(refusing, {}), new ConfigError('refused'));
-  const broken = await startCoordinator(t, [], status.INTERNAL);
-  await assert.rejects(submitRun(broken, {}), RunError);
-});
-
-test('lost and new workers, checkpoints and a run that waits are told in a line each', async (t) => {
-  const client = await startCoordinator(t, [
+test('lost and new workers, checkpoints and a run that waits are told in a line each', async () => {
+  const { lines } = await follow([
     {
       membershipChanged: {
         generation: 1,
@@ -170,8 +123,6 @@ test('lost and new workers, checkpoints and a run that waits are told in a line 
     step(2),
     ended(RunState.RUN_STATE_COMPLETED),
   ]);
-  const { display, lines } = recordDisplay();
-  await new RunFollower(display).follow(client, 'r1');
   assert.deepEqual(
     lines.filter((line) => !line.startsWith('kto')),
     [
@@ -183,14 +134,52 @@ test('lost and new workers, checkpoints and a run that waits are told in a line 
   );
 });
 
-test('what an earlier attempt told is not shown again, nor taken for the end', async (t) => {
-  const client = await startCoordinator(t, [
-    { notice: { text: 'of old' } },
-    ended(RunState.RUN_STATE_CANCELLED),
-    { notice: { text: 'new' } },
-    ended(RunState.RUN_STATE_COMPLETED),
-  ]);
-  const { display, lines } = recordDisplay();
-  await new RunFollower(display, 2_000).follow(client, 'r1');
+test('what an earlier attempt told is not shown again, nor taken for the end', async () => {
+  const { lines } = await follow(
+    [
+      { notice: { text: 'of old' } },
+      ended(RunState.RUN_STATE_CANCELLED),
+      { notice: { text: 'new' } },
+      ended(RunState.RUN_STATE_COMPLETED),
+    ],
+    { sinceMs: 2_000 },
+  );
   assert.deepEqual(lines, ['new']);
+});
+
+test('the whole story has a line for each change of the run, whatever its texts hold', async () => {
+  const run = (state: v1.RunState, more: v1.Run.$Properties = {}) => ({
+    run: { id: 'r1', state, workers: 1, ...more },
+  });
+  const { lines } = await follow(
+    [
+      run(RunState.RUN_STATE_QUEUED, { waitsFor: 'run-00000001 to end' }),
+      run(RunState.RUN_STATE_STARTING),
+      run(RunState.RUN_STATE_RUNNING),
+      run(RunState.RUN_STATE_RUNNING, { workers: 2 }),
+      { stageStarted },
+      step(1),
+      { notice: { text: 'a row says "\u001b[31mred\r\nand more"', warning: true } },
+      run(RunState.RUN_STATE_CANCELLED, { reason: 'cancelled by request' }),
+      run(RunState.RUN_STATE_QUEUED),
+      run(RunState.RUN_STATE_STARTING),
+      { stageStarted: { ...stageStarted, committedSteps: 1 } },
+      run(RunState.RUN_STATE_FAILED, { reason: 'rows.jsonl:1: no label\nrows.jsonl:2: no label' }),
+    ],
+    { tell: tellAll },
+  );
+  assert.deepEqual(lines, [
+    'queued: waits for run-00000001 to end',
+    'starting',
+    'running',
+    '2 workers are wanted, instead of 1',
+    'kto: 2 steps',
+    'kto  step 1/2  loss 0.5000  kl 0.2500  margin 1.000  100 tokens/s  ETA 0:01',
+    'warning: a row says " [31mred; and more"',
+    'cancelled by request',
+    'queued again',
+    'starting',
+    'kto: goes on after step 1 of 2',
+    'failed: rows.jsonl:1: no label; rows.jsonl:2: no label',
+  ]);
 });
