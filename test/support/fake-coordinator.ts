@@ -285,6 +285,11 @@ export class FakeUploads {
     return size;
   }
 
+  /** Of files that are not complete. */
+  get heldBytes(): number {
+    return [...this.incoming.keys()].reduce((sum, sha256) => sum + this.bytesOf(sha256), 0);
+  }
+
   /** What has come of a file is there already. */
   hold(sha256: string, data: Buffer): void {
     this.incoming.set(sha256, [data]);
