@@ -29,6 +29,7 @@ export function reportOf(
     generation,
     examples,
     z0: outcome.statistics.z0 ?? null,
+    klUnclamped: outcome.statistics.klUnclamped ?? null,
     gradNorm: outcome.gradientNorm,
     learningRate: outcome.learningRate,
     nonFinite: nonFinite && { parameter: nonFinite.parameter ?? '', rows: [...nonFinite.rows] },

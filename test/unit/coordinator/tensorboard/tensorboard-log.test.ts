@@ -16,6 +16,7 @@ const row = (step: number, loss = 1 / step): MetricsRow => ({
   epoch: step / 4,
   loss,
   kl: null,
+  kl_unclamped: null,
   'rewards/chosen': null,
   'rewards/rejected': null,
   'rewards/margins': null,
