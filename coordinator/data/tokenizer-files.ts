@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { ConfigError, messageOf } from '../../lib/errors.js';
+import { ConfigError, hasCode, messageOf } from '../../lib/errors.js';
 
 const SpecialToken = z
   .union([z.string(), z.object({ content: z.string() }).transform((token) => token.content)])
@@ -91,7 +91,7 @@ function readText(dir: string, name: string): string | null {
   try {
     return readFileSync(join(dir, name), 'utf8');
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null;
+    if (hasCode(error, 'ENOENT')) return null;
     throw new ConfigError(`cannot read ${join(dir, name)}: ${messageOf(error)}`);
   }
 }
