@@ -21,6 +21,7 @@ async function main(): Promise<void> {
   const options = readOptions();
   const coordinator = await startCoordinator({
     ...options,
+    maxWorkers: null,
     log,
     onFatal: (error) => {
       log.fatal({ err: error }, 'the journal cannot be written');

@@ -32,6 +32,8 @@ export interface CoordinatorOptions {
   readonly pageToken?: string | null;
   /** Makes the launcher, which tells workers the coordinator's address. */
   readonly makeLauncher: (coordinatorAddress: string) => Launcher;
+  /** Of all runs together; null for one run at a time, with as many as it wants. */
+  readonly maxWorkers: number | null;
   readonly cluster?: Partial<ClusterSettings>;
   readonly log: Logger;
   /** Called where the coordinator cannot go on, because the journal cannot be written. */
@@ -43,15 +45,15 @@ export interface Coordinator {
   readonly address: string;
   readonly metricsAddress: string | null;
   /**
-   * Suspends the current run, after a checkpoint of its last committed step, and frees everything, once. A coordinator
-   * that is started on the same state goes on with it, and with the queued ones.
+   * Suspends the current runs, after a checkpoint of the last committed step of each, and frees everything, once. A
+   * coordinator that is started on the same state goes on with them, and with the queued ones.
    */
   stop(reason: string): Promise<void>;
 }
 
 /** Starts a coordinator in this process. Rejects with a UserError where its state or addresses are taken. */
 export async function startCoordinator(options: CoordinatorOptions): Promise<Coordinator> {
-  const { log, onFatal } = options;
+  const { log, onFatal, maxWorkers } = options;
   const journal = Journal.open(options.stateDir);
   for (const { id } of journal.requeueInterruptedRuns()) {
     log.warn({ runId: id }, 'the run was under way when the coordinator ended: it goes on');
@@ -71,8 +73,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   const queue = new RunQueue(
     journal,
     (run, control) => executeRun(run, { ...services, launcher: launcher! }, control),
-    log,
-    onFatal,
+    { maxWorkers, log, onFatal },
   );
 
   const server = new Server(channelOptions);

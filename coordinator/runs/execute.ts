@@ -61,13 +61,14 @@ async function trainStages(
     record.outputDir,
     journal.committedSteps(record.id).map(({ metricsJson }) => metricsJson),
   );
-  const fleet = new WorkerFleet(run, config);
+  const fleet = new WorkerFleet(run, config, control.workerGone);
   const checkpoints = new CheckpointStore(record.outputDir, config.saveTotalLimit);
   const writer = new CheckpointWriter(run, checkpoints, config.saveSteps);
   const training = { config, fleet, checkpoints, writer, metricsFile, news: new MembershipNews(run) };
   try {
     await checkpoints.removeLeftovers();
     control.onResize = (workers) => fleet.resize(workers);
+    control.countWorkers = () => fleet.size;
     fleet.start();
     for (const stage of unfinished(run, stages)) {
       await withReference(run, config, stage, (reference) => trainStage(run, stage, training, reference));

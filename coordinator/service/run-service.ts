@@ -28,20 +28,13 @@ export function runHandlers(journal: Journal, queue: RunQueue): Handlers<typeof 
       if (!isAbsolute(outputDir)) throw new ConfigError(`output_dir must be an absolute path: ${outputDir}`);
       const config = readRunFile(runYaml, outputDir);
       requireEvaluable(config);
+      queue.requirePossible(config.workers);
       const resolved = renderRunFile(config);
       await claimOutputDirectory(outputDir, resolved);
       const id = `run-${randomBytes(4).toString('hex')}`;
       const { workers } = config;
-      const run = journal.addRun({
-        id,
-        name: name || id,
-        runYaml: resolved,
-        outputDir,
-        skipBadRows,
-        workers,
-      });
-      queue.wake();
-      return { run: runMessage(run) };
+      queue.add({ id, name: name || id, runYaml: resolved, outputDir, skipBadRows, workers });
+      return { run: runMessage(find(id)) };
     },
     getRun: ({ runId }) => ({ run: runMessage(find(runId)) }),
     listRuns: () => ({ runs: journal.runs().map(runMessage) }),
@@ -61,7 +54,7 @@ export function runHandlers(journal: Journal, queue: RunQueue): Handlers<typeof 
     },
     watchRun: (call) => watchRun(call, journal),
     readLog: (call) => readLog(call, journal),
-    getCoordinator: () => ({}),
+    getCoordinator: () => ({ maxWorkers: queue.maxWorkers ?? 0, workersInUse: queue.workersInUse }),
   };
 }
 

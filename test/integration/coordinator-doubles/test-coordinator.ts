@@ -26,7 +26,15 @@ export interface TestCoordinator {
 export async function startTestCoordinator(
   t: TestContext,
   scripts: Readonly<Record<string, Script>> = {},
-  { dir: given, cluster }: { readonly dir?: string; readonly cluster?: Partial<ClusterSettings> } = {},
+  {
+    dir: given,
+    maxWorkers = null,
+    cluster,
+  }: {
+    readonly dir?: string;
+    readonly maxWorkers?: number | null;
+    readonly cluster?: Partial<ClusterSettings>;
+  } = {},
 ): Promise<TestCoordinator> {
   const dir = given ?? (await temporaryDirectory(t));
   let launcher: ScriptedLauncher | undefined;
@@ -34,6 +42,7 @@ export async function startTestCoordinator(
     stateDir: join(dir, 'state'),
     listen: loopback,
     metricsListen: loopback,
+    maxWorkers,
     makeLauncher: (address) => (launcher = new ScriptedLauncher(address, scripts)),
     cluster: { failureSettleMs: 300, restartDelayMs: 10, stopGraceMs: 2_000, ...cluster },
     log: pino({ level: 'silent' }),

@@ -87,7 +87,7 @@ async function makeFleet(t: TestContext, keys: string) {
     fail: (error) => failure.abort(error),
   };
   mock.timers.enable({ apis: ['setTimeout', 'setInterval'] });
-  const fleet = new WorkerFleet(run, config);
+  const fleet = new WorkerFleet(run, config, () => undefined);
   t.after(async () => {
     await fleet.stop('the test is over');
     mock.timers.reset();
