@@ -24,6 +24,7 @@ async function check(args: readonly string[], coloured = false): Promise<Printed
     write: (text) => void (printed[name] += text),
     line: (text) => void (printed[name] += `${text}\n`),
     interactive: coloured,
+    ready: () => Promise.resolve(true),
     columns: () => 80,
   });
   const terminal = { out: outputTo('out'), err: outputTo('err') };

@@ -15,6 +15,7 @@ async function run(args: readonly string[], coloured = false): Promise<string> {
     write: (text) => void (printed += text),
     line: (text) => void (printed += `${text}\n`),
     interactive: coloured,
+    ready: () => Promise.resolve(true),
     columns: () => 80,
   };
   const silent: Output = { ...output, write: () => undefined, line: () => undefined };
