@@ -23,9 +23,12 @@ export async function executeRun(
   control: RunControl,
 ): Promise<void> {
   const failure = new AbortController();
+  const measured = services.telemetry.ofRun(record.id);
   const run: ActiveRun = {
     ...services,
+    log: services.log.child({ runId: record.id }),
     record,
+    measured,
     signal: AbortSignal.any([control.stopped, failure.signal]),
     fail: (error) => failure.abort(error),
   };
@@ -34,6 +37,8 @@ export async function executeRun(
   } catch (error) {
     // Whatever failed while the run was being stopped, failed because of that.
     throw run.signal.aborted ? run.signal.reason : error;
+  } finally {
+    measured.ended();
   }
 }
 
@@ -56,7 +61,7 @@ async function trainStages(
   stages: readonly PreparedStage[],
   control: RunControl,
 ): Promise<void> {
-  const { journal, record, telemetry } = run;
+  const { journal, record } = run;
   const metricsFile = await MetricsFile.rebuild(
     record.outputDir,
     journal.committedSteps(record.id).map(({ metricsJson }) => metricsJson),
@@ -80,7 +85,6 @@ async function trainStages(
     await writer.close();
     await metricsFile.close();
     await removeLeftovers(run, stages);
-    telemetry.runEnded();
   }
 }
 

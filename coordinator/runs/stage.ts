@@ -83,7 +83,7 @@ function openStage(context: StageContext, reference: ServingReference | null): v
     onCheckpointPart: (from, part) => writer.received(from, part),
     onGone: (member) => writer.gone(member),
   });
-  run.telemetry.stageStarted(progress.metricsOf(progress.committed)?.num_tokens ?? 0);
+  run.measured.stageStarted(progress.metricsOf(progress.committed)?.num_tokens ?? 0);
   run.journal.addEvent(run.record.id, {
     stageStarted: {
       stage: stage.number,

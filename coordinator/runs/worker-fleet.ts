@@ -182,10 +182,10 @@ export class WorkerFleet {
     if (kind !== 'worker-left') {
       this.#lastLoss = loss;
       place.failuresInARow += 1;
-      this.#run.telemetry.membership.lost();
+      this.#run.telemetry.workerLost();
     }
     const action = actionFor({ kind, failuresInARow: place.failuresInARow, maxRestarts });
-    this.#run.log.warn({ runId: place.spec.runId, action, ...loss }, 'worker lost');
+    this.#run.log.warn({ action, ...loss }, 'worker lost');
     if (action === 'fail-run') this.#run.fail(this.#configError(loss));
     else if (action === 'give-worker-up') this.#giveUp(place, loss);
     else if (this.#isWanted(loss.workerId)) this.#restart(place);
@@ -198,7 +198,7 @@ export class WorkerFleet {
     void ended.then(() => {
       if (this.#closed || place.process !== null || !this.#isWanted(place.spec.workerId)) return;
       place.timer = setTimeout(() => {
-        this.#run.telemetry.membership.restarted();
+        this.#run.telemetry.workerRestarted();
         this.#launch(place);
       }, delayMs);
     });

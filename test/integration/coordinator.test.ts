@@ -474,11 +474,8 @@ test('a step may weigh more than gRPC’s usual 4 MB', async (t) => {
   assert.ok(v1.StepWork.encode(work!).finish().length > 5 * 2 ** 20);
 });
 
-test('health over gRPC and HTTP, and Prometheus metrics', async (t) => {
+test('health over gRPC and HTTP', async (t) => {
   const c = await startTestCoordinator(t);
-  const train = await writeRows(c.dir, 'train.jsonl', eightRows);
-  await runToEnd(c, runFileOf(train));
-
   const HealthClient = makeGenericClientConstructor(healthService, 'Health');
   const health = new HealthClient(c.coordinator.address, credentials.createInsecure());
   t.after(() => health.close());
@@ -491,24 +488,46 @@ test('health over gRPC and HTTP, and Prometheus metrics', async (t) => {
   });
   assert.equal(answer.status, 'SERVING');
 
-  const get = async (path: string) => {
-    const response = await fetch(`http://${c.coordinator.metricsAddress!}${path}`);
-    return { code: response.status, text: await response.text() };
-  };
-  assert.equal((await get('/healthz')).code, 200);
-  assert.equal((await get('/readyz')).code, 200);
-  assert.equal((await get('/nothing')).code, 404);
-  const { text } = await get('/metrics');
+  const codeOf = async (path: string) =>
+    (await fetch(`http://${c.coordinator.metricsAddress!}${path}`)).status;
+  assert.equal(await codeOf('/healthz'), 200);
+  assert.equal(await codeOf('/readyz'), 200);
+  assert.equal(await codeOf('/nothing'), 404);
+});
+
+test('Prometheus metrics tell of a run while it is under way', async (t) => {
+  let hold: (letGo: () => void) => void;
+  const held = new Promise<() => void>((resolve) => (hold = resolve));
+  const c = await startTestCoordinator(t, {
+    'worker-0': {
+      onStep: ({ step }, stepReport, worker) => {
+        if (step === 1) return { stepReport };
+        hold(() => worker.send({ stepReport }));
+        return undefined;
+      },
+    },
+  });
+  const train = await writeRows(c.dir, 'train.jsonl', eightRows);
+  const runId = await submit(c.client, runFileOf(train), join(c.dir, 'out'));
+  const read = async () => (await fetch(`http://${c.coordinator.metricsAddress!}/metrics`)).text();
+  const letGo = await held;
+  let text = await read();
+  while (!text.includes(`prospect_steps_committed_total{run="${runId}"} 1\n`)) text = await read();
   for (const line of [
-    'prospect_runs{state="completed"} 1',
-    'prospect_steps_committed_total 2',
-    'prospect_tokens_total 40',
-    'prospect_step_phase_seconds_count{worker="worker-1",phase="all_reduce"} 2',
-    'prospect_workers 0',
+    'prospect_runs{state="running"} 1',
+    `prospect_tokens_total{run="${runId}"} 20`,
+    `prospect_step_phase_seconds_count{run="${runId}",worker="worker-1",phase="all_reduce"} 1`,
+    `prospect_workers{run="${runId}"} 2`,
+    `prospect_skipped_steps_total{run="${runId}"} 0`,
     'prospect_workers_lost_total 0',
     'prospect_worker_restarts_total 0',
-    'prospect_skipped_steps_total 0',
   ]) {
     assert.ok(text.includes(`${line}\n`), line);
   }
+
+  letGo();
+  await watch(c.client, runId);
+  text = await read();
+  assert.ok(text.includes('prospect_runs{state="completed"} 1\n'));
+  assert.doesNotMatch(text, /run="/);
 });

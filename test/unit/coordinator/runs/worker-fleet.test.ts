@@ -75,12 +75,14 @@ async function makeFleet(t: TestContext, keys: string) {
   });
   const launcher = new FakeLauncher();
   const failure = new AbortController();
+  const telemetry = new Telemetry(() => new Map());
   const run: ActiveRun = {
     record,
     journal,
     launcher,
     crews: new Map(),
-    telemetry: new Telemetry(() => new Map()),
+    telemetry,
+    measured: telemetry.ofRun(record.id),
     cluster: { ...defaultClusterSettings, joinTimeoutMs: 5_000 },
     log: pino({ level: 'silent' }),
     signal: failure.signal,

@@ -15,7 +15,7 @@ const dashboards = paths.filter((path) => path.endsWith('.json'));
 const words = new Set(
   (
     'sum by without max rate increase changes delta deriv avg_over_time histogram_quantile and ignoring ' +
-    'le state phase worker class'
+    'le state phase worker class run'
   ).split(' '),
 );
 
