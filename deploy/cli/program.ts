@@ -11,7 +11,7 @@ import { scoreCommand } from './commands/score.js';
 import { setupCommand } from './commands/setup.js';
 import { trainCommand } from './commands/train.js';
 import type { Terminal } from './output/terminal.js';
-import { packageVersion } from './package.js';
+import { packageVersion } from '../../lib/package.js';
 
 /** The whole command line. Commander throws instead of ending the process, so that one place decides the exit code. */
 export function buildProgram(terminal: Terminal): Command {
