@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { checkCommand } from './commands/check.js';
 import { completionCommand } from './commands/completion.js';
+import { coordinatorCommand } from './commands/coordinator.js';
 import { dataCommand } from './commands/data.js';
 import { demoCommand } from './commands/demo.js';
 import { exportCommand } from './commands/export.js';
@@ -22,6 +23,7 @@ export function buildProgram(terminal: Terminal): Command {
     .addHelpText('after', help)
     .addCommand(checkCommand(terminal))
     .addCommand(trainCommand(terminal))
+    .addCommand(coordinatorCommand(terminal))
     .addCommand(scoreCommand(terminal))
     .addCommand(generateCommand(terminal))
     .addCommand(dataCommand(terminal))
