@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { checkCommand } from './commands/check.js';
 import { completionCommand } from './commands/completion.js';
+import { coordinatorCommand } from './commands/coordinator.js';
 import { dataCommand } from './commands/data.js';
 import { demoCommand } from './commands/demo.js';
 import { exportCommand } from './commands/export.js';
@@ -11,7 +12,7 @@ import { scoreCommand } from './commands/score.js';
 import { setupCommand } from './commands/setup.js';
 import { trainCommand } from './commands/train.js';
 import type { Terminal } from './output/terminal.js';
-import { packageVersion } from './package.js';
+import { packageVersion } from '../../lib/package.js';
 
 /** The whole command line. Commander throws instead of ending the process, so that one place decides the exit code. */
 export function buildProgram(terminal: Terminal): Command {
@@ -22,6 +23,7 @@ export function buildProgram(terminal: Terminal): Command {
     .addHelpText('after', help)
     .addCommand(checkCommand(terminal))
     .addCommand(trainCommand(terminal))
+    .addCommand(coordinatorCommand(terminal))
     .addCommand(scoreCommand(terminal))
     .addCommand(generateCommand(terminal))
     .addCommand(dataCommand(terminal))

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 
-import { packagePath } from '../../../../deploy/cli/package.js';
+import { packagePath } from '../../../../lib/package.js';
 import { monitoringFiles } from '../../../../deploy/monitoring/files.js';
 import type { Dashboard } from '../../../../deploy/monitoring/grafana/dashboard.js';
 import { metrics, processMetrics } from '../../../../deploy/monitoring/metrics.js';
