@@ -96,6 +96,8 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   const about = () => ({
     version: packageVersion(),
     sharedRoots: options.paths.kind === 'shared' ? [...options.paths.roots] : [],
+    maxWorkers: queue.maxWorkers ?? 0,
+    workersInUse: queue.workersInUse,
     pageAddress: page?.address ?? '',
   });
   serve(server, runService, runHandlers(journal, queue, places, about), toStatus);

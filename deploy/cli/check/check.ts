@@ -19,13 +19,18 @@ export interface CheckOptions {
   readonly runFile: string;
   /** `key=value`, applied over the run file in order. */
   readonly overrides: readonly string[];
+  /** Leave bad rows out and count them, instead of finding them wrong. */
+  readonly skipBadRows: boolean;
+  /** Whether it is to train on this machine, whose memory must do then. */
+  readonly trainsHere: boolean;
 }
 
 /** What can be known of a run before it trains. Nothing is written, and no weight is read. */
-export async function checkRun({ runFile, overrides }: CheckOptions): Promise<CheckReport> {
+export async function checkRun(options: CheckOptions): Promise<CheckReport> {
+  const { runFile, overrides, skipBadRows, trainsHere } = options;
   const located = locateRunFile(runFile, { set: overrides, cores: availableParallelism() });
   const { config } = located;
-  const problems = new Problems();
+  const problems = new Problems(skipBadRows);
   const stages: StageReport[] = [];
   let earlier: CheckedStage | undefined;
   for (const index of config.stages.keys()) {
@@ -40,7 +45,7 @@ export async function checkRun({ runFile, overrides }: CheckOptions): Promise<Ch
     threadsPerWorker: config.threadsPerWorker,
     stages,
     problems: problems.lines,
-    warnings: warningsOf(config, stages),
+    warnings: [...problems.warnings, ...warningsOf(config, stages, { trainsHere })],
   };
 }
 

@@ -26,6 +26,12 @@ export class RowCounts implements RowWatcher {
 
   /** Call it when the file is read. */
   report(file: string, problems: Problems): void {
+    const [first] = this.#bad;
+    if (first === undefined) return;
+    if (problems.skipsBadRows) {
+      problems.warn(`${file}: bad rows that are left out: ${this.#bad.length}, the first one at ${first}`);
+      return;
+    }
     for (const line of this.#bad.slice(0, MOST_NAMED)) problems.add(line);
     const more = this.#bad.length - MOST_NAMED;
     if (more > 0) problems.add(`${file}: and ${more} more bad rows`);

@@ -1,10 +1,9 @@
-import { hasEnded } from '../../../coordinator/runs/state.js';
 import { RunError } from '../../../lib/errors.js';
-import type { v1 } from '../../../proto/services.js';
+import { v1 } from '../../../proto/services.js';
 import type { ProgressDisplay } from '../progress/display.js';
 import { beginStage, commitStep, type StageProgress } from '../progress/state.js';
 import { parseStepMetrics } from '../progress/step-metrics.js';
-import { stateOf } from './run-state.js';
+import { requireEnded } from './outcome.js';
 import { tellNews, type Tell } from './story.js';
 
 /** Follows one run, also over several coordinators that come one after the other: each event is shown once. */
@@ -39,10 +38,9 @@ export class RunFollower {
   }
 
   /** Shows all events, which end with the run, and returns how it ended. @throws RunError where they end before it. */
-  async follow(events: AsyncIterable<v1.WatchRunResponse>): Promise<v1.Run.$Properties> {
+  async follow(events: AsyncIterable<v1.WatchRunResponse>): Promise<v1.Run> {
     await this.show(events);
-    if (this.last !== null && hasEnded(stateOf(this.last))) return this.last;
-    throw new RunError('the coordinator ended the stream of events before the run had ended');
+    return requireEnded(this.last);
   }
 
   /** Shows all events, whether they end with the run or not. */

@@ -3,8 +3,16 @@ import { ConfigError, RunError } from '../../../lib/errors.js';
 import { callUnary, openServerStream } from '../../../proto/calls.js';
 import { runService, uploadService, v1, type Rpc } from '../../../proto/services.js';
 
-/** The coordinator is gone, or does not answer: it may come back. */
-export class CoordinatorLost extends RunError {}
+/** The coordinator is gone, or does not answer. */
+export class CoordinatorLost extends RunError {
+  constructor(
+    message: string,
+    /** False where it is there and broken: asking again would not help. */
+    readonly mayReturn: boolean,
+  ) {
+    super(message);
+  }
+}
 
 interface CallOptions {
   readonly signal?: AbortSignal;
@@ -156,7 +164,12 @@ function throwAsUserError(error: unknown): never {
   if (refusals.includes(code)) throw new RunError(details);
   if (code === status.UNIMPLEMENTED)
     throw new RunError(`the coordinator is of a version that cannot do this (${details})`);
-  throw new CoordinatorLost(`the coordinator does not answer (${status[code]}: ${details})`);
+  // grpc-js calls a stream INTERNAL that was reset, too.
+  const isBroken = code === status.INTERNAL && !details.includes('RST_STREAM');
+  throw new CoordinatorLost(
+    `the coordinator ${isBroken ? 'failed' : 'does not answer'} (${status[code]}: ${details})`,
+    !isBroken,
+  );
 }
 
 function isServiceError(error: unknown): error is ServiceError {
