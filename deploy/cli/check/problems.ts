@@ -8,8 +8,9 @@ export class Problems {
     return this.#lines;
   }
 
+  /** What two checks find alike is told once. */
   add(line: string): void {
-    this.#lines.push(line);
+    if (!this.#lines.includes(line)) this.#lines.push(line);
   }
 
   /**
