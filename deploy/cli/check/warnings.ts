@@ -2,13 +2,15 @@ import { totalmem } from 'node:os';
 import type { RunConfig } from '../../../lib/config/types.js';
 import { RECOMMENDED_RATIO, recommendedWeights } from '../../../lib/methods/weights.js';
 import { totalBytes } from '../../../worker/estimate/memory.js';
+import { TEMPLATE_ADVICE } from '../data/template-advice.js';
 import { formatBytes } from '../output/numbers.js';
 import type { StageReport } from './report.js';
 
 /** What may go wrong, or better, and what to do about it. */
 export function warningsOf({ workers }: RunConfig, stages: readonly StageReport[]): string[] {
   return stages.flatMap((stage) => {
-    const found = [...weightWarnings(stage), ...crewWarnings(stage, workers)];
+    const template = stage.sample.missesTemplate ? [TEMPLATE_ADVICE] : [];
+    const found = [...weightWarnings(stage), ...crewWarnings(stage, workers), ...template];
     return found.map((text) => `stage ${stage.stage} (${stage.method}): ${text}`);
   });
 }

@@ -231,6 +231,13 @@ describe('prospect data inspect', () => {
     assert.ok(printed.endsWith('the trained tokens are green\nc\u001b[32m7</s>\u001b[39m\n'), printed);
   });
 
+  test('says how plain text gets the chat template that the model has', async (t) => {
+    const template = '{% for m in messages %}{{ m.content }}{% endfor %}';
+    const config = { eos_token: '</s>', chat_template: template };
+    const model = modelDirectory(t, { 'tokenizer_config.json': config });
+    assert.match(await inspect(temporaryDirectory(t), model), /the prompts are plain text, .*--from table.*\n$/);
+  });
+
   test('refuses a prompt that may fill the whole length', async () => {
     const args = ['data', 'inspect', 'f', '--model', 'm', '--max-length', '4', '--max-prompt-length', '4'];
     await assert.rejects(run(args), { name: 'ConfigError', message: /--max-prompt-length 4 must be less/ });
