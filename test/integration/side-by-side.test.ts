@@ -43,6 +43,7 @@ async function startService(dir: string): Promise<Service> {
     stateDir,
     listen: '127.0.0.1:0',
     metricsListen: null,
+    paths: { kind: 'any' },
     maxWorkers: 3,
     makeLauncher: (coordinatorAddress) =>
       new ProcessLauncher({

@@ -12,6 +12,7 @@ const row = (loss: number, tokens: number): MetricsRow => ({
   epoch: 1,
   loss,
   kl: 0.5,
+  kl_unclamped: 0.5,
   'rewards/chosen': 1,
   'rewards/rejected': -1,
   'rewards/margins': 2,
