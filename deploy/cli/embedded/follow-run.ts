@@ -5,7 +5,12 @@ import { Interrupted } from '../exit.js';
 import type { ProgressDisplay } from '../progress/display.js';
 import { beginStage, commitStep, type StageProgress } from '../progress/state.js';
 import { parseStepMetrics } from '../progress/step-metrics.js';
-import { describeCheckpoint, describeMembership } from './describe-event.js';
+import {
+  describeCheckpoint,
+  describeEvaluation,
+  describeMembership,
+  describeSamples,
+} from './describe-event.js';
 import { watchRun } from './run-client.js';
 
 /** Follows one run, also over several coordinators that come one after the other: each event is shown once. */
@@ -48,6 +53,7 @@ export class RunFollower {
 
   private show(event: v1.WatchRunResponse): void {
     const { timeMs, run, stageStarted, stepCommitted, notice, membershipChanged, checkpointWritten } = event;
+    const { evaluated, completionsSampled } = event;
     const { display } = this;
     if (run?.state === v1.RunState.RUN_STATE_RECOVERING) display.warning('too few workers: waiting for more');
     if (notice?.warning === true) display.warning(notice.text ?? '');
@@ -58,6 +64,9 @@ export class RunFollower {
       else if (text !== '') display.line(text);
     }
     if (checkpointWritten) display.line(describeCheckpoint(checkpointWritten));
+    if (evaluated) display.line(describeEvaluation(evaluated));
+    if (completionsSampled)
+      for (const line of describeSamples(completionsSampled, display.columns())) display.line(line);
     if (stageStarted) this.update(beginStage(readStage(stageStarted), timeMs), timeMs);
     if (stepCommitted) {
       if (this.progress === null) throw new RunError('the coordinator sent a step before its stage');

@@ -7,16 +7,22 @@ export interface ProgressDisplay {
   update(progress: StageProgress, timeMs: number): void;
   line(text: string): void;
   warning(text: string): void;
+  /** How wide a line may be. */
+  columns(): number;
   /** Leaves the last state on the screen and goes on below it. */
   end(): void;
 }
 
 export function createProgressDisplay(output: Output): ProgressDisplay {
   const display = output.interactive ? redrawnLine(output) : plainLines(output);
-  return { ...display, warning: (text) => display.line(`${output.style.yellow('warning:')} ${text}`) };
+  return {
+    ...display,
+    warning: (text) => display.line(`${output.style.yellow('warning:')} ${text}`),
+    columns: output.columns,
+  };
 }
 
-type LineDisplay = Omit<ProgressDisplay, 'warning'>;
+type LineDisplay = Omit<ProgressDisplay, 'warning' | 'columns'>;
 
 const clearLine = '\r\u001b[2K';
 

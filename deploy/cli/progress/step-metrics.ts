@@ -16,8 +16,20 @@ export type StepMetrics = z.infer<typeof StepMetrics>;
 
 /** @throws RunError where the coordinator sent something else. */
 export function parseStepMetrics(json: string): StepMetrics {
+  return parseMetrics(StepMetrics, json);
+}
+
+/** A line of evaluations.jsonl. */
+const Evaluation = z.record(z.string(), z.unknown());
+
+/** @throws RunError where the coordinator sent something else. */
+export function parseEvaluation(json: string): z.infer<typeof Evaluation> {
+  return parseMetrics(Evaluation, json);
+}
+
+function parseMetrics<Schema extends z.ZodType>(schema: Schema, json: string): z.infer<Schema> {
   try {
-    return StepMetrics.parse(JSON.parse(json));
+    return schema.parse(JSON.parse(json));
   } catch (error) {
     throw new RunError(`the coordinator sent metrics that cannot be read: ${messageOf(error)}`);
   }
