@@ -61,13 +61,14 @@ export function trainingCurvesChart(curves: StageCurves): TopLevelSpec {
 function panel({ title, unit, lines, heldOut }: ChartSpec, data: ChartData) {
   // What the held-out rows share with the training has its colour, and so needs no name of its own.
   const named = lines.length > 0 ? lines : heldOut;
+  const x = stepAxis(data.steps);
   return {
     ...PANEL,
     layer: [
       caption(unit === '' ? title : `${title} (${unit})`, { x: 0, color: 'black', fontSize: 13 }),
       ...named.map(({ label, color }, i) => caption(label, labelPlace(named, i, colors[color]))),
-      ...lines.flatMap((line, i) => trainingLine(line, pointsOf(data, i))),
-      ...heldOut.map((line, i) => heldOutLine(line, pointsOf(data, lines.length + i))),
+      ...lines.flatMap((line, i) => trainingLine(line, pointsOf(data, i), x)),
+      ...heldOut.map((line, i) => heldOutLine(line, pointsOf(data, lines.length + i), x)),
     ],
   };
 }
@@ -87,13 +88,19 @@ function pointsOf({ steps, series }: ChartData, line: number): Point[] {
     .filter((point) => point.mean !== null);
 }
 
-const x = {
-  field: 'step',
-  type: 'quantitative',
-  title: 'step',
-  axis: { grid: false, tickCount: 5, labelExpr, tickMinStep: 1 },
-  scale: { nice: false, zero: false },
-} as const;
+/** All panels have the same, whichever steps they have numbers for. */
+function stepAxis(steps: readonly number[]) {
+  return {
+    field: 'step',
+    type: 'quantitative' as const,
+    title: 'step',
+    axis: { grid: false, tickCount: 5, labelExpr, tickMinStep: 1 },
+    scale: { nice: false, zero: false, domain: [steps[0]!, steps.at(-1)!] },
+  };
+}
+
+type StepAxis = ReturnType<typeof stepAxis>;
+
 const y = {
   type: 'quantitative',
   title: null,
@@ -101,8 +108,9 @@ const y = {
   scale: { zero: false },
 } as const;
 
-function trainingLine({ color }: ChartLine, points: readonly Point[]) {
+function trainingLine({ color }: ChartLine, points: readonly Point[], x: StepAxis) {
   const data = { values: [...points] };
+  const point = points.length === 1 ? { color: colors[color] } : false;
   return [
     // From the lowest to the highest step of a bucket; flat, and so not seen, where a bucket is one step.
     {
@@ -112,7 +120,7 @@ function trainingLine({ color }: ChartLine, points: readonly Point[]) {
     },
     {
       data,
-      mark: { type: 'line', strokeWidth: 1.8, point: points.length === 1, color: colors[color] } as const,
+      mark: { type: 'line', strokeWidth: 1.8, point, color: colors[color] } as const,
       encoding: { x, y: { ...y, field: 'mean' } },
     },
   ];
@@ -121,7 +129,7 @@ function trainingLine({ color }: ChartLine, points: readonly Point[]) {
 /** More points would hide the line. */
 const MAX_POINTS = 60;
 
-function heldOutLine({ color }: ChartLine, points: readonly Point[]) {
+function heldOutLine({ color }: ChartLine, points: readonly Point[], x: StepAxis) {
   const point = points.length > MAX_POINTS ? false : { filled: true, size: 28, color: colors[color] };
   return {
     data: { values: [...points] },

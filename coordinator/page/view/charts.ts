@@ -74,8 +74,8 @@ const specs: readonly ChartSpec[] = [
     ],
   },
   {
-    title: 'Log-prob per token',
-    unit: 'nats',
+    title: 'Log-prob',
+    unit: 'per token',
     lines: [],
     heldOut: [
       { key: 'eval_logps_per_token/chosen', label: 'chosen', color: 'blue' },
