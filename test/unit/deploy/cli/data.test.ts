@@ -236,7 +236,10 @@ describe('prospect data inspect', () => {
     const template = '{% for m in messages %}{{ m.content }}{% endfor %}';
     const config = { eos_token: '</s>', chat_template: template };
     const model = modelDirectory(t, { 'tokenizer_config.json': config });
-    assert.match(await inspect(temporaryDirectory(t), model), /the prompts are plain text, .*--from table.*\n$/);
+    assert.match(
+      await inspect(temporaryDirectory(t), model),
+      /the prompts are plain text, .*--from table.*\n$/,
+    );
   });
 
   test('refuses a prompt that may fill the whole length', async () => {
