@@ -1,5 +1,5 @@
 import { toRunEvent } from '../../../coordinator/page/messages.js';
-import type { v1 } from '../../../proto/services.js';
+import { v1 } from '../../../proto/services.js';
 import type { Output, Terminal } from '../output/terminal.js';
 import { formatTime } from '../output/times.js';
 import { createProgressDisplay, type ProgressDisplay } from '../progress/display.js';
@@ -8,7 +8,7 @@ import { watchRun } from '../runs/run-client.js';
 import { tellAll } from '../runs/story.js';
 import type { Coordinator } from './coordinator.js';
 import { announcerOf } from './patience.js';
-import { isoTime } from './run-json.js';
+import { isoTime, runJson } from './run-json.js';
 import { requireCompleted, RunMemory, watching, whileRead, type Events } from './watch.js';
 
 export interface LogsMode {
@@ -52,6 +52,7 @@ async function printJson(events: Events, out: Output): Promise<void> {
     const event = toRunEvent(message);
     if (event === null) continue;
     const { sequence, timeMs, ...rest } = event;
-    out.line(JSON.stringify({ sequence, time: isoTime(timeMs), ...rest }));
+    const run = message.run ? { run: runJson(v1.Run.create(message.run)) } : {};
+    out.line(JSON.stringify({ sequence, time: isoTime(timeMs), ...rest, ...run }));
   }
 }

@@ -66,13 +66,17 @@ function columnsOf(rows: readonly StepRow[]): string[] {
     .sort((a, b) => place(a) - place(b));
 }
 
+/** All others are shown to four significant digits. */
+const wholeNumbers: readonly string[] = ['stage', 'step', 'num_tokens'];
+
 function cellOf(row: StepRow, name: string): string {
   const value = row[name];
-  return typeof value === 'number' ? formatNumber(value) : '';
+  if (typeof value !== 'number') return '';
+  return wholeNumbers.includes(name) ? String(value) : formatNumber(value);
 }
 
-/** Four significant digits; whole numbers in full. */
+/** Four significant digits, `0.4821`; `1.00e-6` for what is very small. */
 export function formatNumber(value: number): string {
-  if (Number.isInteger(value)) return String(value);
-  return Math.abs(value) < 1e-3 ? value.toExponential(2) : value.toPrecision(4);
+  const isSmall = value !== 0 && Math.abs(value) < 1e-3;
+  return isSmall ? value.toExponential(2) : value.toPrecision(4);
 }

@@ -18,7 +18,8 @@ export async function resume(
     return;
   }
   const { committedSteps, totalSteps, waitsFor } = run;
-  const place = committedSteps === 0 ? 'begins' : `goes on after step ${committedSteps} of ${totalSteps}`;
+  const place =
+    committedSteps === 0 ? 'begins from the start' : `goes on after step ${committedSteps} of ${totalSteps}`;
   out.line(`${id} is queued again, and ${place}${waitsFor === '' ? '' : `; it waits for ${waitsFor}`}`);
   out.line(`follow it: prospect logs ${id} -f${flag}`);
 }

@@ -39,10 +39,12 @@ export const tellAll: Tell = (event, before) => {
 
 const waiting = 'too few workers: waiting for more';
 
-function tellRun(run: v1.Run, before: v1.Run.$Properties | null): StoryLine {
+function tellRun(run: v1.Run, before: v1.Run.$Properties | null): StoryLine | null {
   const state = stateOf(run);
   if (before !== null && stateOf(before) === state) {
-    return { text: `${run.workers} workers are wanted, instead of ${before.workers ?? 0}`, tone: 'plain' };
+    const wanted = before.workers ?? 0;
+    if (run.workers === wanted) return null;
+    return { text: `workers that it should have: ${run.workers} instead of ${wanted}`, tone: 'plain' };
   }
   switch (state) {
     case 'queued':

@@ -172,7 +172,7 @@ test('the whole story has a line for each change of the run, whatever its texts 
     'queued: waits for run-00000001 to end',
     'starting',
     'running',
-    '2 workers are wanted, instead of 1',
+    'workers that it should have: 2 instead of 1',
     'kto: 2 steps',
     'kto  step 1/2  loss 0.5000  kl 0.2500  margin 1.000  100 tokens/s  ETA 0:01',
     'warning: a row says " [31mred; and more"',
