@@ -5,7 +5,7 @@ import { basename, dirname, join } from 'node:path';
 import { ConfigError, hasCode, messageOf, RunError } from '../../lib/errors.js';
 
 /** What shows that a directory holds a run. Anything else in it (logs, say) is left alone. */
-const ofARun = ['run.yaml', 'metrics.jsonl', 'model', 'stages'];
+const ofARun = ['run.yaml', 'metrics.jsonl', 'tensorboard', 'model', 'stages'];
 
 /**
  * Takes a directory for a new run by writing its `run.yaml`. Of two runs that want the same directory only one gets it.
