@@ -139,7 +139,11 @@ describe('prospect check', () => {
       plain,
       /rows: 5 of 5 used from DIR\/rows\.jsonl; 3 desirable, 2 undesirable, which weigh 1\.50 to 1\n/,
     );
-    assert.match(plain, /\nsteps: 4 of 2 micro-batches, 2 an epoch, 2 epochs\n/);
+    assert.match(plain, /\nsteps: 4 of 2 micro-batches, 2 an epoch; epochs: 2\n/);
+    assert.match(
+      plain,
+      /\nworkers: 2, of 1 threads each; each sends up to \S+ \S+ and receives \S+ \S+ a step\n/,
+    );
     assert.match(plain, /\nsample: DIR\/rows\.jsonl:1; .*\n.*The cat⟦ sat on the mat<\|end_of_text\|>⟧\n/);
     assert.match(plain, /\nDIR\/run\.yaml is sound\n$/);
     const painted = (await check([runFile], true)).out;
