@@ -23,8 +23,10 @@ export interface ProgramOptions extends Pick<
   readonly referenceEntry: string;
 }
 
-/** What the program says to whoever has started it, besides its log. */
-export interface ProgramNews {
+/** What whoever starts the program adds to it. */
+export interface ProgramHooks {
+  /** Awaited once the options are known to be sound, before anything is served. */
+  readonly prepare: () => Promise<void>;
   readonly onReady: (coordinator: Coordinator) => void;
   readonly onStopping: () => void;
 }
@@ -41,15 +43,17 @@ const GRACE_MS = 30_000;
  */
 export async function runCoordinator(
   options: ProgramOptions,
-  news: Partial<ProgramNews> = {},
+  hooks: Partial<ProgramHooks> = {},
 ): Promise<void> {
   const { log, listen, workerEntry, referenceEntry } = options;
   requirePrivate(listen, process.env);
+  const pageToken = readPageToken(options.pageTokenFile, process.env, log);
   const stateDir = resolve(options.stateDir);
+  await hooks.prepare?.();
   const coordinator = await startCoordinator({
     ...options,
     stateDir,
-    pageToken: readPageToken(options.pageTokenFile, process.env, log),
+    pageToken,
     makeLauncher: (coordinatorAddress) =>
       new ProcessLauncher({ workerEntry, referenceEntry, coordinatorAddress, stateDir }),
     onFatal: (error) => {
@@ -57,11 +61,11 @@ export async function runCoordinator(
       process.exit(ExitCode.failed);
     },
   });
-  const stopped = stopOnSignals(coordinator, log, news.onStopping);
+  const stopped = stopOnSignals(coordinator, log, hooks.onStopping);
   const { address, metricsAddress } = coordinator;
   log.info({ address, metricsAddress }, 'coordinator is ready');
   announceReady({ address, ...(metricsAddress === null ? {} : { metricsAddress }) });
-  news.onReady?.(coordinator);
+  hooks.onReady?.(coordinator);
   await stopped;
 }
 

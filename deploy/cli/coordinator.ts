@@ -32,8 +32,8 @@ export async function serveCoordinator(options: CoordinatorOptions, terminal: Te
     log: createLogger('coordinator'),
   };
   const say = terminal.out.interactive ? terminal.out.line : () => undefined;
-  await setUpTensorFlow({ check: false, log: terminal.err.line });
   await runCoordinator(program, {
+    prepare: () => setUpTensorFlow({ check: false, log: terminal.err.line }),
     onReady: (coordinator) => describe(coordinator).forEach((line) => say(line)),
     onStopping: () =>
       say('stopping: runs under way are saved, and go on when it is started again (once more to kill it)'),
