@@ -7,7 +7,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { status } from '@grpc/grpc-js';
 import { getRun } from './coordinator-doubles/test-coordinator.js';
-import { submitRun } from '../../deploy/cli/embedded/run-client.js';
+import { submitRun } from '../../deploy/cli/runs/run-client.js';
 import { packagePath } from '../../lib/package.js';
 import { spawnChild } from '../../lib/process/child.js';
 import { callUnary } from '../../proto/calls.js';
@@ -122,7 +122,7 @@ test('a run that was submitted with its files goes on when the coordinator is st
     return { path, files: uploads.map(({ sha256 }, i) => ({ name: names[i]!, sha256 })) };
   };
   const model = fixturePath('models/llama');
-  const runId = await submitRun(client, {
+  const { id: runId } = await submitRun(client, {
     runYaml: text,
     uploads: [await upload(join(dir, 'rows.jsonl'), ['']), await upload(model, readdirSync(model))],
   });
@@ -166,7 +166,7 @@ test('a path outside the shared roots is refused; a file that is not there, or c
   ] as const) {
     const keys = { model: join(root, 'model'), data: { train: join(root, train) } };
     const run = writeTinyRun(dir, { method: 'kto', keys });
-    const runId = await submitRun(client, { runYaml: run.text });
+    const { id: runId } = await submitRun(client, { runYaml: run.text });
     await new RunWatch(() => service.client(), runId, patienceMs).ended;
     const ended = await getRun(client, runId);
     assert.equal(ended.failureKind, v1.FailureKind.FAILURE_KIND_CONFIG, ended.reason ?? '');
