@@ -1,46 +1,30 @@
-import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { ConfigError, ExitCode, messageOf, UserError } from '../lib/errors.js';
 import { createLogger } from '../lib/log.js';
-import { announceFailure, announceReady, exitWithParent } from '../lib/process/lifeline.js';
-import { ProcessLauncher } from './launch/process-launcher.js';
-import { startCoordinator, type Coordinator } from './server.js';
+import { announceFailure } from '../lib/process/lifeline.js';
+import { runCoordinator, sharedPaths, type ProgramOptions } from './program.js';
 
 const log = createLogger('coordinator');
 
-/**
+/*
  * The coordinator as a process of its own:
  *
  *     node coordinator/main.js --state-dir DIR --listen 127.0.0.1:0 [--metrics-listen 127.0.0.1:0]
- *       --worker-entry FILE --reference-entry FILE
+ *       [--shared-root DIR]… [--max-workers N] [--page-token-file FILE] --worker-entry FILE --reference-entry FILE
  *
- * SIGTERM, SIGINT and the end of the parent all stop it in order: it has a checkpoint of the current run written, stops
- * its children and closes the journal. Started again on the same state, it goes on with the run.
+ * Without --shared-root, runs may name any path of this machine.
  */
-async function main(): Promise<void> {
-  const options = readOptions();
-  const coordinator = await startCoordinator({
-    ...options,
-    log,
-    onFatal: (error) => {
-      log.fatal({ err: error }, 'the journal cannot be written');
-      process.exit(ExitCode.failed);
-    },
-  });
-  stopOnSignals(coordinator);
-  const { address, metricsAddress } = coordinator;
-  log.info({ address, metricsAddress }, 'coordinator is ready');
-  announceReady({ address, ...(metricsAddress === null ? {} : { metricsAddress }) });
-}
-
 const text = { type: 'string' } as const;
 const commandLine = {
   'state-dir': text,
   listen: { ...text, default: '127.0.0.1:0' },
   'metrics-listen': text,
+  'shared-root': { ...text, multiple: true },
+  'max-workers': text,
+  'page-token-file': text,
   'worker-entry': text,
   'reference-entry': text,
-};
+} as const;
 
 function parseCommandLine() {
   try {
@@ -50,44 +34,38 @@ function parseCommandLine() {
   }
 }
 
-function readOptions() {
+function readOptions(): ProgramOptions {
   const values = parseCommandLine();
   const required = (name: 'state-dir' | 'worker-entry' | 'reference-entry'): string => {
     const value = values[name];
     if (value === undefined) throw new ConfigError(`--${name} is missing`);
     return value;
   };
-  const stateDir = resolve(required('state-dir'));
-  const workerEntry = required('worker-entry');
-  const referenceEntry = required('reference-entry');
+  const roots = values['shared-root'];
+  const maxWorkers = values['max-workers'];
   return {
-    stateDir,
+    stateDir: required('state-dir'),
     listen: values.listen,
     metricsListen: values['metrics-listen'] ?? null,
-    makeLauncher: (coordinatorAddress: string) =>
-      new ProcessLauncher({ workerEntry, referenceEntry, coordinatorAddress, stateDir }),
+    paths: roots === undefined ? { kind: 'any' } : sharedPaths(roots),
+    maxWorkers: maxWorkers === undefined ? null : parseMaxWorkers(maxWorkers),
+    pageTokenFile: values['page-token-file'] ?? null,
+    workerEntry: required('worker-entry'),
+    referenceEntry: required('reference-entry'),
+    log,
   };
 }
 
-function stopOnSignals(coordinator: Coordinator): void {
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    process.on(signal, () => {
-      coordinator.stop(`the coordinator was stopped by ${signal}`).then(
-        () => process.exit(ExitCode.done),
-        (error: unknown) => {
-          log.fatal({ err: error }, 'the coordinator could not stop in order');
-          process.exit(ExitCode.failed);
-        },
-      );
-    });
-  }
-  exitWithParent(() => coordinator.stop('the process that started the coordinator is gone'), {
-    graceMs: 30_000,
-  });
+/** @throws ConfigError */
+function parseMaxWorkers(text: string): number {
+  const count = Number(text);
+  if (Number.isSafeInteger(count) && count >= 1) return count;
+  throw new ConfigError(`--max-workers must be a whole number of at least 1, not ${text}`);
 }
 
 try {
-  await main();
+  await runCoordinator(readOptions());
+  process.exit(ExitCode.done);
 } catch (error) {
   if (error instanceof UserError) log.fatal(error.message);
   else log.fatal({ err: error }, 'defect');

@@ -27,6 +27,8 @@ export interface Outcome {
   readonly failureKind: FailureKind | null;
 }
 
+const endOfQueue = 'SELECT coalesce(max(queue_position), 0) + 1 FROM runs';
+
 /** What may be told to those who watch a run, besides its state and its steps, which other methods record. */
 export type RunEvent = Omit<v1.WatchRunResponse.$Properties, 'sequence' | 'timeMs'>;
 
@@ -64,17 +66,17 @@ export class Journal {
     this.#lock.release();
   }
 
-  /** Records a new run as queued. */
-  addRun({ id, name, runYaml, outputDir, skipBadRows, workers }: NewRun): RunRecord {
+  /** Records a new run as queued, behind all others. */
+  addRun({ id, name, runYaml, outputDir, skipBadRows, workers }: NewRun, waitsFor = ''): RunRecord {
     return this.#change(id, () => {
       const now = Date.now();
       this.#database
         .prepare(
           `INSERT INTO runs (id, name, state, reason, failure_kind, run_yaml, output_dir, skip_bad_rows, workers,
-             committed_steps, skipped_steps, total_steps, created_at_ms, updated_at_ms)
-             VALUES (?, ?, 'queued', '', NULL, ?, ?, ?, ?, 0, 0, 0, ?, ?)`,
+             queue_position, waits_for, committed_steps, skipped_steps, total_steps, created_at_ms, updated_at_ms)
+             VALUES (?, ?, 'queued', '', NULL, ?, ?, ?, ?, (${endOfQueue}), ?, 0, 0, 0, ?, ?)`,
         )
-        .run(id, name, runYaml, outputDir, skipBadRows ? 1 : 0, workers, now, now);
+        .run(id, name, runYaml, outputDir, skipBadRows ? 1 : 0, workers, waitsFor, now, now);
       return this.#appendState(id);
     });
   }
@@ -89,14 +91,37 @@ export class Journal {
     return (this.#database.prepare('SELECT * FROM runs ORDER BY position').all() as RunRow[]).map(toRecord);
   }
 
+  /** Queued runs, in the order in which they start. */
+  queuedRuns(): RunRecord[] {
+    const rows = this.#database
+      .prepare("SELECT * FROM runs WHERE state = 'queued' ORDER BY queue_position")
+      .all() as RunRow[];
+    return rows.map(toRecord);
+  }
+
   /** Moves a run to its next state; one that the transition table does not allow is a defect. */
   transition(id: string, to: RunState, outcome: Outcome = { reason: '', failureKind: null }): RunRecord {
     return this.#change(id, () => {
-      const { state: from } = this.#run(id);
-      if (!mayBecome(from, to)) throw new Error(`run ${id} cannot go from ${from} to ${to}`);
+      this.#move(id, to, outcome);
+      return this.#appendState(id);
+    });
+  }
+
+  /** Queues a run again that has ended, behind all others. */
+  requeue(id: string, waitsFor: string): RunRecord {
+    return this.#change(id, () => {
+      this.#move(id, 'queued', { reason: '', failureKind: null });
       this.#database
-        .prepare('UPDATE runs SET state = ?, reason = ?, failure_kind = ?, updated_at_ms = ? WHERE id = ?')
-        .run(to, outcome.reason, outcome.failureKind, Date.now(), id);
+        .prepare(`UPDATE runs SET queue_position = (${endOfQueue}), waits_for = ? WHERE id = ?`)
+        .run(waitsFor, id);
+      return this.#appendState(id);
+    });
+  }
+
+  /** Records what a queued run waits for. */
+  setWaitsFor(id: string, waitsFor: string): RunRecord {
+    return this.#change(id, () => {
+      this.#database.prepare('UPDATE runs SET waits_for = ? WHERE id = ?').run(waitsFor, id);
       return this.#appendState(id);
     });
   }
@@ -272,7 +297,7 @@ export class Journal {
     };
   }
 
-  /** Queues the runs again that a coordinator left in the middle. */
+  /** Queues the runs again that a coordinator left in the middle, each at its old place: before all that had not begun. */
   requeueInterruptedRuns(): RunRecord[] {
     return this.runs()
       .filter(({ state }) => isUnderWay(state))
@@ -283,6 +308,16 @@ export class Journal {
     const run = this.findRun(id);
     if (run === undefined) throw new Error(`the journal has no run ${id}`);
     return run;
+  }
+
+  #move(id: string, to: RunState, { reason, failureKind }: Outcome): void {
+    const { state: from } = this.#run(id);
+    if (!mayBecome(from, to)) throw new Error(`run ${id} cannot go from ${from} to ${to}`);
+    this.#database
+      .prepare(
+        `UPDATE runs SET state = ?, reason = ?, failure_kind = ?, waits_for = '', updated_at_ms = ? WHERE id = ?`,
+      )
+      .run(to, reason, failureKind, Date.now(), id);
   }
 
   #transact<Result>(body: () => Result): Result {

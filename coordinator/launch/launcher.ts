@@ -16,7 +16,8 @@ export interface WorkerSpec {
 }
 
 export interface ReferenceSpec {
-  /** A replica that is launched again under its name serves on the same socket. */
+  readonly runId: string;
+  /** A replica of a run that is launched again under its name serves on the same socket. */
   readonly name: string;
   /** Hugging Face directory of the frozen model. */
   readonly modelDir: string;

@@ -23,9 +23,12 @@ export async function executeRun(
   control: RunControl,
 ): Promise<void> {
   const failure = new AbortController();
+  const measured = services.telemetry.ofRun(record.id);
   const run: ActiveRun = {
     ...services,
+    log: services.log.child({ runId: record.id }),
     record,
+    measured,
     signal: AbortSignal.any([control.stopped, failure.signal]),
     fail: (error) => failure.abort(error),
   };
@@ -34,6 +37,8 @@ export async function executeRun(
   } catch (error) {
     // Whatever failed while the run was being stopped, failed because of that.
     throw run.signal.aborted ? run.signal.reason : error;
+  } finally {
+    measured.ended();
   }
 }
 
@@ -56,18 +61,19 @@ async function trainStages(
   stages: readonly PreparedStage[],
   control: RunControl,
 ): Promise<void> {
-  const { journal, record, telemetry } = run;
+  const { journal, record } = run;
   const metricsFile = await MetricsFile.rebuild(
     record.outputDir,
     journal.committedSteps(record.id).map(({ metricsJson }) => metricsJson),
   );
-  const fleet = new WorkerFleet(run, config);
+  const fleet = new WorkerFleet(run, config, control.workerGone);
   const checkpoints = new CheckpointStore(record.outputDir, config.saveTotalLimit);
   const writer = new CheckpointWriter(run, checkpoints, config.saveSteps);
   const training = { config, fleet, checkpoints, writer, metricsFile, news: new MembershipNews(run) };
   try {
     await checkpoints.removeLeftovers();
     control.onResize = (workers) => fleet.resize(workers);
+    control.countWorkers = () => fleet.size;
     fleet.start();
     for (const stage of unfinished(run, stages)) {
       await withReference(run, config, stage, (reference) => trainStage(run, stage, training, reference));
@@ -79,7 +85,6 @@ async function trainStages(
     await writer.close();
     await metricsFile.close();
     await removeLeftovers(run, stages);
-    telemetry.runEnded();
   }
 }
 

@@ -15,6 +15,8 @@ export interface MetricsRow {
   readonly loss: number | null;
   /** z0, in nats. */
   readonly kl: number | null;
+  /** The mean log-ratio of the mismatched pairs, which `kl` is the clamp of. */
+  readonly kl_unclamped: number | null;
   readonly 'rewards/chosen': number | null;
   readonly 'rewards/rejected': number | null;
   readonly 'rewards/margins': number | null;
@@ -46,7 +48,16 @@ export interface ExampleResult {
 
 export type StepTotals = Pick<
   MetricsRow,
-  'step' | 'stage' | 'method' | 'epoch' | 'kl' | 'grad_norm' | 'learning_rate' | 'num_tokens' | 'step_time_s'
+  | 'step'
+  | 'stage'
+  | 'method'
+  | 'epoch'
+  | 'kl'
+  | 'kl_unclamped'
+  | 'grad_norm'
+  | 'learning_rate'
+  | 'num_tokens'
+  | 'step_time_s'
 >;
 
 /**
@@ -67,6 +78,7 @@ export function metricsRow(totals: StepTotals, examples: readonly ExampleResult[
     epoch: totals.epoch,
     loss: finiteOrNull(examples.reduce((sum, { loss }) => sum + loss, 0)),
     kl: finiteOrNull(totals.kl),
+    kl_unclamped: finiteOrNull(totals.kl_unclamped),
     'rewards/chosen': finiteOrNull(rewardsChosen),
     'rewards/rejected': finiteOrNull(rewardsRejected),
     'rewards/margins': finiteOrNull(margin),

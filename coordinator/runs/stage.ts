@@ -31,7 +31,8 @@ export async function trainStage(
     .filter((step) => step.stage === number)
     .map(({ metricsJson }) => JSON.parse(metricsJson) as MetricsRow);
   const place = { stage: number, method: config.objective.method };
-  const board = await TensorBoardLog.open(tensorBoardDirectory(record.outputDir, place), rows);
+  const history = { rows, evaluations: [], samples: [] };
+  const board = await TensorBoardLog.open(tensorBoardDirectory(record.outputDir, place), history);
   const watch = new StageWatch(run, stage, rows);
   const context = { ...training, run, stage, progress: new StageProgress(run, number), watch, board };
   const formation = new Formation(context);
@@ -83,7 +84,7 @@ function openStage(context: StageContext, reference: ServingReference | null): v
     onCheckpointPart: (from, part) => writer.received(from, part),
     onGone: (member) => writer.gone(member),
   });
-  run.telemetry.stageStarted(progress.metricsOf(progress.committed)?.num_tokens ?? 0);
+  run.measured.stageStarted(progress.metricsOf(progress.committed)?.num_tokens ?? 0);
   run.journal.addEvent(run.record.id, {
     stageStarted: {
       stage: stage.number,

@@ -74,8 +74,8 @@ export class StepLoop {
     await metricsFile.append(JSON.stringify(row));
     await board.append(row);
     watch.observe(row, workers);
-    run.telemetry.stepCommitted(row, timesOf(generation, reports));
-    if (skipped) run.telemetry.stepSkipped();
+    run.measured.stepCommitted(row, timesOf(generation, reports));
+    if (skipped) run.measured.stepSkipped();
   }
 
   /** True: the step counts, and changes nothing. Throws the RunError of a run that does not want that. */
@@ -153,7 +153,7 @@ export class StepLoop {
       computeMs: (times?.statisticsMs ?? 0) + (times?.gradientMs ?? 0),
       leaves: runStarts[rank + 1]! - runStarts[rank]!,
     }));
-    run.telemetry.membership.observe(paces, relativePaces(paces));
+    run.measured.observePaces(paces, relativePaces(paces));
   }
 }
 

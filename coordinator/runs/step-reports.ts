@@ -48,6 +48,8 @@ export interface StepResult {
   /** By position in the global batch. */
   readonly examples: readonly ReportedExample[];
   readonly z0: number | null;
+  /** The mean log-ratio that z0 is the clamp of. */
+  readonly klUnclamped: number | null;
   readonly gradNorm: number;
   readonly learningRate: number;
   /** Null where all numbers are finite, as they must be for the step to change the weights. */
@@ -85,11 +87,12 @@ export function combineReports(reports: readonly StepReport[], expected: Expecte
     if (report.nonFinite) numbers.reported(report.nonFinite);
   });
   requireAgreement(reports, expected);
-  const { z0, gradNorm, learningRate } = reports[0]!;
+  const { z0, klUnclamped, gradNorm, learningRate } = reports[0]!;
   const first = `${expected.workerIds[0]!}'s report of step ${expected.step}`;
   return {
     examples,
     z0: expected.z0 ? numbers.read(z0, 'z0', first) : null,
+    klUnclamped: expected.z0 ? numbers.read(klUnclamped, 'kl_unclamped', first) : null,
     gradNorm: numbers.read(gradNorm, 'grad_norm', first),
     learningRate: numbers.read(learningRate, 'learning_rate', first),
     nonFinite: numbers.nonFinite,
@@ -181,7 +184,12 @@ class Numbers {
 }
 
 function requireAgreement(reports: readonly StepReport[], { workerIds, step }: ExpectedReports): void {
-  const fields = { z0: 'z0', gradNorm: 'grad_norm', learningRate: 'learning_rate' } as const;
+  const fields = {
+    z0: 'z0',
+    klUnclamped: 'kl_unclamped',
+    gradNorm: 'grad_norm',
+    learningRate: 'learning_rate',
+  } as const;
   const [first, ...others] = reports;
   for (const [field, name] of Object.entries(fields) as [keyof typeof fields, string][]) {
     others.forEach((report, index) => {

@@ -18,6 +18,7 @@ export function stepRow(
     method: stage.config.objective.method,
     epoch: plan.step / stage.planner.stepsPerEpoch,
     kl: result.z0,
+    kl_unclamped: result.klUnclamped,
     grad_norm: result.gradNorm,
     learning_rate: result.learningRate,
     num_tokens: tokens,

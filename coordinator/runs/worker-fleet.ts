@@ -35,15 +35,18 @@ export class WorkerFleet {
   readonly #places = new Map<string, Place>();
   /** Every process that has not ended yet. */
   readonly #living = new Set<LaunchedProcess>();
+  readonly #onExit: () => void;
   #target: number;
   #lastLoss: Loss | null = null;
   #closed = false;
 
-  constructor(run: ActiveRun, config: RunConfig) {
+  /** @param onExit called when a process is gone */
+  constructor(run: ActiveRun, config: RunConfig, onExit: () => void) {
     const { id, workers } = run.record;
     this.#run = run;
     this.#config = config;
     this.#target = workers;
+    this.#onExit = onExit;
     const first = run.journal.memberships(id)[0]?.members[0];
     this.crew = new Crew(run.cluster, first, {
       expects: (workerId) => this.#isWanted(workerId) && this.#places.get(workerId)?.givenUp === false,
@@ -59,8 +62,16 @@ export class WorkerFleet {
   }
 
   start(): void {
-    this.#run.crews.set(this.#run.record.id, this.crew);
+    const { crews, journal, record } = this.#run;
+    // It may have been resized while its data was read.
+    this.#target = journal.findRun(record.id)?.workers ?? this.#target;
+    crews.set(record.id, this.crew);
     this.#fill();
+  }
+
+  /** Processes that have not ended yet: more than there should be, until those that are to go are gone. */
+  get size(): number {
+    return this.#living.size;
   }
 
   /** Changes how many workers there should be. Of too many, the highest ids leave as if they had asked for it. */
@@ -160,6 +171,7 @@ export class WorkerFleet {
     this.#living.delete(process_);
     // The end of a process that is lost already is no news.
     if (place.process === process_) this.crew.exited(place.spec.workerId, exit);
+    this.#onExit();
   }
 
   #lost(loss: Loss): void {
@@ -170,10 +182,10 @@ export class WorkerFleet {
     if (kind !== 'worker-left') {
       this.#lastLoss = loss;
       place.failuresInARow += 1;
-      this.#run.telemetry.membership.lost();
+      this.#run.telemetry.workerLost();
     }
     const action = actionFor({ kind, failuresInARow: place.failuresInARow, maxRestarts });
-    this.#run.log.warn({ runId: place.spec.runId, action, ...loss }, 'worker lost');
+    this.#run.log.warn({ action, ...loss }, 'worker lost');
     if (action === 'fail-run') this.#run.fail(this.#configError(loss));
     else if (action === 'give-worker-up') this.#giveUp(place, loss);
     else if (this.#isWanted(loss.workerId)) this.#restart(place);
@@ -186,7 +198,7 @@ export class WorkerFleet {
     void ended.then(() => {
       if (this.#closed || place.process !== null || !this.#isWanted(place.spec.workerId)) return;
       place.timer = setTimeout(() => {
-        this.#run.telemetry.membership.restarted();
+        this.#run.telemetry.workerRestarted();
         this.#launch(place);
       }, delayMs);
     });

@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { cancelCommand } from './commands/cancel.js';
 import { checkCommand } from './commands/check.js';
 import { completionCommand } from './commands/completion.js';
+import { coordinatorCommand } from './commands/coordinator.js';
 import { dataCommand } from './commands/data.js';
 import { demoCommand } from './commands/demo.js';
 import { exportCommand } from './commands/export.js';
@@ -19,7 +20,7 @@ import { statusCommand } from './commands/status.js';
 import { submitCommand } from './commands/submit.js';
 import { trainCommand } from './commands/train.js';
 import type { Terminal } from './output/terminal.js';
-import { packageVersion } from './package.js';
+import { packageVersion } from '../../lib/package.js';
 
 /** The whole command line. Commander throws instead of ending the process, so that one place decides the exit code. */
 export function buildProgram(terminal: Terminal): Command {
@@ -30,6 +31,7 @@ export function buildProgram(terminal: Terminal): Command {
     .addHelpText('after', help)
     .addCommand(checkCommand(terminal))
     .addCommand(trainCommand(terminal))
+    .addCommand(coordinatorCommand(terminal))
     .addCommand(submitCommand(terminal))
     .addCommand(queueCommand(terminal))
     .addCommand(statusCommand(terminal))

@@ -82,7 +82,9 @@ const NOUNS: Readonly<Record<string, string>> = {
 /** What is wrong with a value, in the terms of a YAML file. */
 function explain(issue: z.core.$ZodIssue): string {
   const not = `not ${shown(issue.input)}`;
-  if (issue.code === 'invalid_type') return `must be ${NOUNS[issue.expected] ?? issue.expected}, ${not}`;
+  if (issue.code === 'invalid_type') {
+    return `must be ${NOUNS[issue.expected] ?? issue.expected}${exampleOf(issue)}, ${not}`;
+  }
   if (issue.code === 'invalid_value') {
     const allowed = issue.values.map(String).join(', ');
     return `must be ${issue.values.length > 1 ? 'one of ' : ''}${allowed}, ${not}`;
@@ -95,6 +97,14 @@ function explain(issue: z.core.$ZodIssue): string {
     return `must be ${issue.inclusive ? 'at most' : 'less than'} ${issue.maximum}, ${not}`;
   }
   return `${issue.message}, ${not}`;
+}
+
+/** The keys of a map that stands in a stage. */
+function exampleOf({ expected, path }: z.core.$ZodIssueInvalidType): string {
+  const map = path.at(-1);
+  if (expected !== 'object' || typeof map !== 'string' || !Object.hasOwn(stageMaps, map)) return '';
+  const keys = Object.keys(stageMaps[map as keyof typeof stageMaps].shape);
+  return ` (${keys.join(', ')})`;
 }
 
 function shown(value: unknown): string {

@@ -20,6 +20,7 @@ interface GoldenRun {
   readonly steps: {
     readonly loss: number;
     readonly kl: number;
+    readonly micro: readonly { readonly kl_local_before_clamp: number }[];
     readonly grad_norm: number;
     readonly rewards_chosen: number;
     readonly rewards_rejected: number;
@@ -164,7 +165,11 @@ describe('golden training runs', () => {
         compareMetrics(readMetrics(join(out, 'metrics.jsonl')), run, `${workers} workers`);
         if (start === undefined) {
           const [first] = readMetrics(join(out, 'metrics.jsonl'));
-          assert.equal(first!['kl'], 0, 'at step 1 the policy is the reference, bit for bit');
+          assert.deepEqual(
+            [first!['kl'], first!['kl_unclamped']],
+            [0, 0],
+            'at step 1 the policy is the reference, bit for bit',
+          );
         }
         compareWeights(join(out, 'model', trained), fixturePath(`golden/${name}/${final}`), run);
         digests.add(
@@ -186,6 +191,10 @@ function compareMetrics(metrics: readonly Metrics[], run: GoldenRun, who: string
     assert.equal(row['step'], i + 1);
     within(row['loss'], expected.loss, 1e-5, `${at}: loss`);
     within(row['kl'], expected.kl, 1e-3, `${at}: kl`);
+    const [{ kl_local_before_clamp: unclamped }] = expected.micro as [
+      GoldenRun['steps'][number]['micro'][number],
+    ];
+    within(row['kl_unclamped'], unclamped, 1e-3, `${at}: kl_unclamped`);
     within(row['rewards/chosen'], expected.rewards_chosen, 1e-3, `${at}: rewards/chosen`);
     within(row['rewards/rejected'], expected.rewards_rejected, 1e-3, `${at}: rewards/rejected`);
     within(row['grad_norm'], expected.grad_norm, 1e-4 * expected.grad_norm, `${at}: grad_norm`);

@@ -26,6 +26,7 @@ function addOtherRuns(runs: RecordedRuns, nowMs: number): void {
   runs.set({
     ...other,
     id: 'run-41d0aa95',
+    name: 'thumbs-baseline',
     state: 'completed',
     outputDir: '/home/ada/runs/thumbs-baseline',
     committedSteps: 240,
@@ -34,6 +35,7 @@ function addOtherRuns(runs: RecordedRuns, nowMs: number): void {
   runs.set({
     ...other,
     id: 'run-c0ffee12',
+    name: 'thumbs-lr-3e-3',
     state: 'failed',
     outputDir: '/home/ada/runs/thumbs-lr-3e-3',
     reason: 'the loss is not finite',
@@ -64,7 +66,9 @@ const id = playDemoRun(runs, 40);
 runs.set({
   ...runs.findRun(id)!,
   id: 'run-7be1f00d',
+  name: 'thumbs-lora',
   state: 'queued',
+  waitsFor: `${id} to end`,
   outputDir: '/home/ada/runs/thumbs-lora',
   committedSteps: 0,
   totalSteps: 0,

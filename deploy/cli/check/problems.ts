@@ -17,8 +17,9 @@ export class Problems {
     return this.#warnings;
   }
 
+  /** What two checks find alike is told once. */
   add(line: string): void {
-    this.#lines.push(line);
+    if (!this.#lines.includes(line)) this.#lines.push(line);
   }
 
   warn(line: string): void {

@@ -1,4 +1,5 @@
 import type { Quantiles } from '../../../coordinator/data/inspect/quantiles.js';
+import { missesTemplate } from '../../../coordinator/data/template-use.js';
 import type { TextTokenizer } from '../../../coordinator/data/tokenizer.js';
 import { leafRunStarts } from '../../../coordinator/plan/leaf-runs.js';
 import { classSizes, planStage, type StageRows } from '../../../coordinator/plan/stage-rows.js';
@@ -53,6 +54,7 @@ export function reportStage(stage: SoundStage): StageReport {
   const mismatched = largestMismatchedBatch(plan, config);
   const splits = splitsOf(stage);
   const { promptIds, completions } = examples[0]!;
+  const isPlainText = counts.firstAnswer?.kind === 'text';
   const decode = (ids: Int32Array) => tokenizer.decode(ids, { skipSpecialTokens: false });
   const { totalSteps, stepsPerEpoch } = plan.planner;
   return {
@@ -81,9 +83,10 @@ export function reportStage(stage: SoundStage): StageReport {
     referenceMemory: referenceMemoryOf(stage, batches, mismatched),
     trafficPerStep: busiest(ranks(splits[0]).map((rank) => stepTraffic(policy.layout, splits[0], rank))),
     sample: {
-      where: counts.firstAnswer ?? config.data.train,
+      where: counts.firstAnswer?.where ?? config.data.train,
       prompt: decode(promptIds),
       completion: decode(completions[0]),
+      missesTemplate: isPlainText && missesTemplate(promptIds, tokenizer),
     },
   };
 }

@@ -2,6 +2,7 @@ import { totalmem } from 'node:os';
 import type { RunConfig } from '../../../lib/config/types.js';
 import { RECOMMENDED_RATIO, recommendedWeights } from '../../../lib/methods/weights.js';
 import { totalBytes } from '../../../worker/estimate/memory.js';
+import { TEMPLATE_ADVICE } from '../data/template-advice.js';
 import { formatBytes } from '../output/numbers.js';
 import type { StageReport } from './report.js';
 
@@ -16,6 +17,7 @@ export function warningsOf(
       ...weightWarnings(stage),
       ...crewWarnings(stage, workers),
       ...(trainsHere ? memoryWarnings(stage, workers) : []),
+      ...(stage.sample.missesTemplate ? [TEMPLATE_ADVICE] : []),
     ];
     return found.map((text) => `stage ${stage.stage} (${stage.method}): ${text}`);
   });

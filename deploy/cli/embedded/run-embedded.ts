@@ -1,7 +1,7 @@
 import { credentials, type Client } from '@grpc/grpc-js';
 import { existsSync, statSync } from 'node:fs';
 import { mkdir, readdir, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { ConfigError, messageOf, RunError } from '../../../lib/errors.js';
@@ -170,7 +170,8 @@ async function enterRun(client: Client, run: EmbeddedRun): Promise<string> {
   if (known === undefined) {
     if (run.resume !== null) throw new ConfigError(`${run.outputDir} holds no run to go on with`);
     const { runYaml, outputDir, skipBadRows } = run;
-    return (await submitRun(client, { runYaml, outputDir, skipBadRows })).id;
+    const { id } = await submitRun(client, { runYaml, outputDir, skipBadRows, name: basename(outputDir) });
+    return id;
   }
   if (run.resume === null) return known.id;
   const { id, workers } = known;

@@ -14,7 +14,7 @@ const StepMetrics = z.object({
 });
 export type StepMetrics = z.infer<typeof StepMetrics>;
 
-/** A whole line of metrics.jsonl. */
+/** A whole line of metrics.jsonl, or of evaluations.jsonl. */
 const StepRow = z.record(z.string(), z.unknown());
 export type StepRow = Readonly<z.infer<typeof StepRow>>;
 

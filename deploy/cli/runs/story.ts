@@ -2,20 +2,28 @@ import { hasEnded } from '../../../coordinator/runs/state.js';
 import { withoutControls } from '../../../lib/text.js';
 import { v1 } from '../../../proto/services.js';
 import type { StoryLine } from '../progress/display.js';
-import { describeCheckpoint, describeMembership } from './describe-event.js';
+import {
+  describeCheckpoint,
+  describeEvaluation,
+  describeMembership,
+  describeSamples,
+} from './describe-event.js';
 import { stateOf } from './run-state.js';
 
 /** Tells an event in a line, or leaves it out. `before` is the run as the last event before told of it; null for none. */
 export type Tell = (event: v1.WatchRunResponse, before: v1.Run.$Properties | null) => StoryLine | null;
 
 /** What someone should know who watches the progress of a run. */
-export const tellNews: Tell = ({ run, notice, membershipChanged, checkpointWritten }) => {
+export const tellNews: Tell = (event) => {
+  const { run, notice, membershipChanged, checkpointWritten, evaluated, completionsSampled } = event;
   if (run && stateOf(run) === 'recovering') return { text: waiting, tone: 'warning' };
   if (notice) return { text: notice.text ?? '', tone: notice.warning === true ? 'warning' : 'plain' };
   if (membershipChanged) {
     const { text, warning } = describeMembership(membershipChanged);
     return text === '' ? null : { text, tone: warning ? 'warning' : 'plain' };
   }
+  if (evaluated) return { text: describeEvaluation(evaluated), tone: 'plain' };
+  if (completionsSampled) return { text: describeSamples(completionsSampled), tone: 'plain' };
   return checkpointWritten ? { text: describeCheckpoint(checkpointWritten), tone: 'plain' } : null;
 };
 

@@ -301,6 +301,7 @@ function reportOf(work: v1.StepWork.$Properties, kto: boolean): v1.StepReport.$P
     generation: work.generation ?? 0,
     examples: examples.map((example) => exampleReport(example, kto)),
     z0: kto ? 0.5 : null,
+    klUnclamped: kto ? 0.5 : null,
     gradNorm: 1 / (work.step ?? 1),
     learningRate: 0.001,
     times: { referenceMs: 1, statisticsMs: 2, gradientMs: 3, allReduceMs: 4, updateMs: 5 },

@@ -8,6 +8,7 @@ const totals = {
   method: 'kto',
   epoch: 0.75,
   kl: 0.5,
+  kl_unclamped: 0.5,
   grad_norm: 1.25,
   learning_rate: 0.001,
   num_tokens: 120,
@@ -37,7 +38,7 @@ test('means are taken over each class of the whole batch', () => {
 });
 
 test('both completions of a pair count, each to its class', () => {
-  const row = metricsRow({ ...totals, method: 'dpo', kl: null }, [
+  const row = metricsRow({ ...totals, method: 'dpo', kl: null, kl_unclamped: null }, [
     {
       loss: 0.5,
       completions: [
@@ -58,7 +59,7 @@ test('a class that the batch lacks is null, and so is the margin', () => {
 });
 
 test('a method without reward and reference has null there', () => {
-  const row = metricsRow({ ...totals, method: 'sft', kl: null }, [
+  const row = metricsRow({ ...totals, method: 'sft', kl: null, kl_unclamped: null }, [
     example(true, 0.25, -10, null),
     example(true, 0.25, -20, null),
   ]);
@@ -87,6 +88,7 @@ test('keys come in the order of the file', () => {
     'epoch',
     'loss',
     'kl',
+    'kl_unclamped',
     'rewards/chosen',
     'rewards/rejected',
     'rewards/margins',

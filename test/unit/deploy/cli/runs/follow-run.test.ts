@@ -183,3 +183,50 @@ test('the whole story has a line for each change of the run, whatever its texts 
     'failed: rows.jsonl:1: no label; rows.jsonl:2: no label',
   ]);
 });
+
+test('held-out rows are told in a line, samples in a block that the terminal holds and that is only text', async () => {
+  const row = {
+    step: 2,
+    eval_loss: 0.48,
+    eval_kl: 0.02,
+    'eval_accuracy/chosen': 0.71,
+    'eval_accuracy/rejected': 0.64,
+  };
+  const long = 'word '.repeat(100);
+  const { lines } = await follow([
+    { stageStarted },
+    { evaluated: { stage: 1, step: 0, metricsJson: '{"eval_loss":1,"eval_kl":null}' } },
+    step(1),
+    step(2),
+    { evaluated: { stage: 1, step: 2, metricsJson: JSON.stringify(row) } },
+    {
+      completionsSampled: {
+        stage: 1,
+        step: 2,
+        completions: [
+          { prompt: `${long}the end`, completion: `It is\n${long}` },
+          { prompt: '你好', completion: '\u001b[31mred\u001b[0m\u202e\r\u0007', cut: true },
+          { prompt: 'p', completion: '' },
+        ],
+      },
+    },
+    ended(RunState.RUN_STATE_COMPLETED),
+  ]);
+  const told = lines.flatMap((line) => line.split('\n')).filter((line) => !line.startsWith('kto'));
+  assert.deepEqual(told.slice(0, 3), [
+    'held-out rows before the first step: loss 1.00',
+    'held-out rows after step 2: loss 0.480, kl 0.0200, right side 71 % up / 64 % down',
+    'samples after step 2:',
+  ]);
+  assert.match(told[3]!, /^ {2}….*word the end$/);
+  assert.match(told[4]!, /^ {2}> It is word.*…$/);
+  assert.ok(told.slice(2).every((line) => line.length <= 80));
+  assert.deepEqual(told.slice(5), ['  你好', '  > [31mred[0m …', '  p', '  > ']);
+});
+
+test('an evaluation that cannot be read is an error', async () => {
+  await assert.rejects(
+    follow([{ evaluated: { stage: 1, step: 0, metricsJson: '[' } }]),
+    /^RunError: the coordinator sent metrics that cannot be read/,
+  );
+});

@@ -4,7 +4,7 @@ import { z } from 'zod';
 
 /** A file or folder of the package, wherever it is installed; `path` starts at its root. */
 export function packagePath(path: string): string {
-  return fileURLToPath(new URL(`../../../${path}`, import.meta.url));
+  return fileURLToPath(new URL(`../../${path}`, import.meta.url));
 }
 
 export function packageVersion(): string {
