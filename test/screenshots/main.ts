@@ -1,4 +1,5 @@
-// Makes the pictures of the live page and of the curves in docs/images, from a recorded run: npm run screenshots
+// Makes the pictures of the live page and of the curves in docs/images, from a recorded run, and the one of a terminal,
+// from a real one: npm run screenshots
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -11,6 +12,7 @@ import { Browser, findChromium } from '../support/chromium/browser.js';
 import type { Viewport } from '../support/chromium/page.js';
 import { RecordedRuns } from '../support/recorded-runs.js';
 import { playDemoRun, recordedSteps } from './recording.js';
+import { drawTerminal } from './terminal/draw.js';
 
 const outDir = process.argv[2] ?? join(import.meta.dirname, '../../../docs/images');
 
@@ -88,6 +90,7 @@ try {
     writeFileSync(join(outDir, `${name}.png`), await page.screenshot());
     await page.close();
   }
+  writeFileSync(join(outDir, 'terminal.png'), await drawTerminal(browser));
 } finally {
   await browser.close();
   await server.close();
