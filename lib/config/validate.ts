@@ -38,10 +38,25 @@ export function validate(document: RunDocument): Validated {
       path.forEach((part) => suspects.add(String(part)));
     }
   }
+  for (const path of document.empty.filter(
+    (path) => isNull(document.values, path) && !document.isSet(path),
+  )) {
+    const defaults = Object.hasOwn(stageMaps, String(path.at(-1))) ? '{} for its defaults, or ' : '';
+    document.report(path, `is empty; write ${defaults}null for none`);
+  }
   return {
     runFile: runFileSchema.parse(document.values),
     sound: (...keys) => !keys.some((key) => suspects.has(key)),
   };
+}
+
+/** Whether null stands there, and was not taken out. */
+function isNull(values: YamlMap, path: Path): boolean {
+  const value = path.reduce<Yaml | undefined>(
+    (parent, key) => (parent as YamlMap | undefined)?.[key],
+    values,
+  );
+  return value === null;
 }
 
 /** Takes the value at `path` out. Returns whether there was one. */

@@ -440,6 +440,8 @@ stages:
       ['stages: {}', 'run.yaml:4: stages: must be a list, not a map'],
       ['stages: [kto]', 'run.yaml:4: stages.0: must be a map of keys and values, not "kto"'],
       ['beta:', 'run.yaml:4: beta: must be a number, not empty'],
+      ['lora:', 'run.yaml:4: lora: is empty; write {} for its defaults, or null for none'],
+      ['adapter: # later', 'run.yaml:4: adapter: is empty; write null for none'],
       ['beta: []', 'run.yaml:4: beta: must be a number, not a list'],
     ];
     for (const [lines, message] of cases) refuses(`${MINIMAL}${lines}\n`, [], message);
