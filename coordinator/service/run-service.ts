@@ -10,7 +10,6 @@ import { runMessage } from '../journal/messages.js';
 import type { RunRecord } from '../journal/records.js';
 import { claimOutputDirectory } from '../runs/output-directory.js';
 import { readRunFile } from '../runs/run-file.js';
-import { requireEvaluable } from '../runs/evaluable.js';
 import type { RunQueue } from '../runs/run-queue.js';
 import { NotFoundError } from './status.js';
 import { readLog } from './read-log.js';
@@ -27,7 +26,6 @@ export function runHandlers(journal: Journal, queue: RunQueue): Handlers<typeof 
     submitRun: async ({ runYaml, outputDir, skipBadRows, name }) => {
       if (!isAbsolute(outputDir)) throw new ConfigError(`output_dir must be an absolute path: ${outputDir}`);
       const config = readRunFile(runYaml, outputDir);
-      requireEvaluable(config);
       const resolved = renderRunFile(config);
       await claimOutputDirectory(outputDir, resolved);
       const id = `run-${randomBytes(4).toString('hex')}`;
