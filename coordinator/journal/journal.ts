@@ -11,6 +11,7 @@ import {
   toStepRecord,
   type CheckpointRecord,
   type CommittedStep,
+  type EvaluationRecord,
   type FailureKind,
   type MemberRecord,
   type NewRun,
@@ -31,6 +32,9 @@ const endOfQueue = 'SELECT coalesce(max(queue_position), 0) + 1 FROM runs';
 
 /** What may be told to those who watch a run, besides its state and its steps, which other methods record. */
 export type RunEvent = Omit<v1.WatchRunResponse.$Properties, 'sequence' | 'timeMs'>;
+
+/** Events read at once. */
+const PAGE_EVENTS = 256;
 
 /**
  * The coordinator's durable memory: one SQLite file in the state directory. Every method is one transaction that is on
@@ -257,6 +261,28 @@ export class Journal {
     return updates;
   }
 
+  /** Records how held-out rows were judged, in `durationMs`. */
+  addEvaluation(
+    id: string,
+    { stage, step, metricsJson, durationMs }: EvaluationRecord & { readonly durationMs: number },
+  ): void {
+    this.#change(id, () => {
+      this.#database
+        .prepare('INSERT INTO evaluations (run_id, stage, step, metrics_json) VALUES (?, ?, ?, ?)')
+        .run(id, stage, step, metricsJson);
+      this.#append(id, { evaluated: { stage, step, metricsJson, durationMs } });
+    });
+  }
+
+  /** All judgements of held-out rows, in order. */
+  evaluations(id: string): EvaluationRecord[] {
+    return this.#database
+      .prepare(
+        'SELECT stage, step, metrics_json AS metricsJson FROM evaluations WHERE run_id = ? ORDER BY stage, step',
+      )
+      .all(id) as EvaluationRecord[];
+  }
+
   /** Records a checkpoint that is complete. */
   addCheckpoint(id: string, { stage, step, directory, bytes, durationMs }: CheckpointRecord): void {
     this.#change(id, () => {
@@ -285,6 +311,16 @@ export class Journal {
       .prepare('SELECT message FROM events WHERE run_id = ? AND sequence > ? ORDER BY sequence LIMIT ?')
       .all(id, after, limit) as { message: ArrayBuffer }[];
     return rows.map(({ message }) => v1.WatchRunResponse.decode(new Uint8Array(message)));
+  }
+
+  /** All events of a run so far, read a few at a time. */
+  *events(id: string): Generator<v1.WatchRunResponse> {
+    for (let after = 0; ;) {
+      const page = this.eventsAfter(id, after, PAGE_EVENTS);
+      yield* page;
+      if (page.length === 0) return;
+      after = page.at(-1)!.sequence;
+    }
   }
 
   /** Calls `listener` after every new event of a run, until the returned function is called. */

@@ -76,6 +76,14 @@ export interface StageRecord {
   readonly completed: boolean;
 }
 
+/** Held-out rows, as they were judged after a step. */
+export interface EvaluationRecord {
+  readonly stage: number;
+  /** 0 for the stage's start. */
+  readonly step: number;
+  readonly metricsJson: string;
+}
+
 export interface CheckpointRecord {
   readonly stage: number;
   readonly step: number;

@@ -4,10 +4,11 @@ import type { RunRecord } from '../journal/records.js';
 import type { ActiveRun, RunServices } from './active-run.js';
 import { CheckpointWriter } from './checkpoint-writer.js';
 import { MembershipNews } from './membership-news.js';
-import { MetricsFile, removePartialModels } from './output-directory.js';
+import { removePartialModels } from './output-directory.js';
 import { prepareStages, type PreparedStage } from './prepare.js';
 import { withReference } from './reference-replica.js';
 import { readRunFile } from './run-file.js';
+import { RunFiles } from './run-files.js';
 import type { RunControl } from './run-queue.js';
 import { trainStage } from './stage.js';
 import { requireSameData } from './stage-data.js';
@@ -61,15 +62,12 @@ async function trainStages(
   stages: readonly PreparedStage[],
   control: RunControl,
 ): Promise<void> {
-  const { journal, record } = run;
-  const metricsFile = await MetricsFile.rebuild(
-    record.outputDir,
-    journal.committedSteps(record.id).map(({ metricsJson }) => metricsJson),
-  );
+  const { record } = run;
+  const files = await RunFiles.rebuild(run);
   const fleet = new WorkerFleet(run, config, control.workerGone);
   const checkpoints = new CheckpointStore(record.outputDir, config.saveTotalLimit);
   const writer = new CheckpointWriter(run, checkpoints, config.saveSteps);
-  const training = { config, fleet, checkpoints, writer, metricsFile, news: new MembershipNews(run) };
+  const training = { config, fleet, checkpoints, writer, files, news: new MembershipNews(run) };
   try {
     await checkpoints.removeLeftovers();
     control.onResize = (workers) => fleet.resize(workers);
@@ -77,13 +75,13 @@ async function trainStages(
     fleet.start();
     for (const stage of unfinished(run, stages)) {
       await withReference(run, config, stage, (reference) => trainStage(run, stage, training, reference));
-      await metricsFile.sync();
+      await files.sync();
     }
     await fleet.dismiss('the run is complete');
   } finally {
     await fleet.stop('the run has ended');
     await writer.close();
-    await metricsFile.close();
+    await files.close();
     await removeLeftovers(run, stages);
   }
 }

@@ -5,7 +5,15 @@ import { basename, dirname, join } from 'node:path';
 import { ConfigError, hasCode, messageOf, RunError } from '../../lib/errors.js';
 
 /** What shows that a directory holds a run. Anything else in it (logs, say) is left alone. */
-const ofARun = ['run.yaml', 'metrics.jsonl', 'tensorboard', 'model', 'stages'];
+const ofARun = [
+  'run.yaml',
+  'metrics.jsonl',
+  'evaluations.jsonl',
+  'samples.jsonl',
+  'tensorboard',
+  'model',
+  'stages',
+];
 
 /**
  * Takes a directory for a new run by writing its `run.yaml`. Of two runs that want the same directory only one gets it.
@@ -65,8 +73,8 @@ export function logFileOf(outputDir: string, name: string): string {
   return join(outputDir, 'logs', `${name}.log`);
 }
 
-/** The run's metrics.jsonl. The journal comes first: a line is written once its step is committed there. */
-export class MetricsFile {
+/** A file of a line for each of something. The journal comes first: a line is written once what it tells of is there. */
+export class LinesFile {
   readonly #file: string;
   readonly #handle: FileHandle;
   #bytes: number;
@@ -78,8 +86,7 @@ export class MetricsFile {
   }
 
   /** Makes the file anew with these lines, and opens it for more. Throws a RunError where it cannot. */
-  static async rebuild(outputDir: string, lines: readonly string[]): Promise<MetricsFile> {
-    const file = join(outputDir, 'metrics.jsonl');
+  static async rebuild(file: string, lines: readonly string[]): Promise<LinesFile> {
     const temporary = `${file}.${randomUUID()}.tmp`;
     try {
       const handle = await open(temporary, 'ax');
@@ -87,7 +94,7 @@ export class MetricsFile {
         await handle.writeFile(lines.map((line) => `${line}\n`).join(''));
         await handle.sync();
         await rename(temporary, file);
-        return new MetricsFile(file, handle, (await handle.stat()).size);
+        return new LinesFile(file, handle, (await handle.stat()).size);
       } catch (error) {
         await handle.close();
         throw error;

@@ -8,7 +8,6 @@ import type { Journal } from '../journal/journal.js';
 import { runMessage } from '../journal/messages.js';
 import { claimOutputDirectory } from '../runs/output-directory.js';
 import { readRunFile } from '../runs/run-file.js';
-import { requireEvaluable } from '../runs/evaluable.js';
 import type { RunQueue } from '../runs/run-queue.js';
 import { readLog } from './read-log.js';
 import { requireRun } from './require-run.js';
@@ -31,7 +30,6 @@ export function runHandlers(
       const id = `run-${randomBytes(4).toString('hex')}`;
       const submission = await readSubmission(request, id, places);
       const { config, name, outputDir } = submission;
-      requireEvaluable(config);
       queue.requirePossible(config.workers);
       const { skipBadRows } = request;
       const { workers } = config;

@@ -91,7 +91,12 @@ export function reportStage(stage: SoundStage): StageReport {
   };
 }
 
-function requireToFit(longest: number, { description }: DescribedPolicy, { maxLength }: StageConfig): void {
+/** @throws ConfigError where the model has too few positions for its longest sequence */
+export function requireToFit(
+  longest: number,
+  { description }: DescribedPolicy,
+  { maxLength }: StageConfig,
+): void {
   const { maxLength: positions } = description.config;
   if (positions === null || longest <= positions) return;
   throw new ConfigError(

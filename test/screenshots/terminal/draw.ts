@@ -2,7 +2,7 @@ import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { packagePath } from '../../../deploy/cli/package.js';
+import { packagePath } from '../../../lib/package.js';
 import { writeTinyModel } from '../../../deploy/demo/tiny-model.js';
 import { privateCache } from '../../integration/prospect.js';
 import type { Browser } from '../../support/chromium/browser.js';

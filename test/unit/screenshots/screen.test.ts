@@ -17,6 +17,7 @@ describe('what a terminal shows', () => {
       line: (text) => write(`${text}\r\n`),
       interactive: true,
       columns: () => 80,
+      ready: () => Promise.resolve(true),
     });
     const progress = { stage: 1, stageCount: 1, method: 'kto', totalSteps: 9, last: null, recent: [] };
     display.update(progress, 0);

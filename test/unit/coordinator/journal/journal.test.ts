@@ -319,3 +319,34 @@ test('after kill -9 in the middle, every step that was said to be committed is t
   assert.equal(journal.findRun('run-1')?.committedSteps, steps.length);
   assert.equal(journal.eventsAfter('run-1', 0, 1_000_000).length, 3 + steps.length);
 });
+
+test('held-out rows as they were judged are there in order, and told of', async (t) => {
+  const dir = await temporaryDirectory(t);
+  const before = runningJournal(dir);
+  const evaluation = (stage: number, at: number) => ({ stage, step: at, metricsJson: `{"step":${at}}` });
+  const judged = [evaluation(1, 0), evaluation(1, 10), evaluation(2, 0)];
+  for (const one of judged) before.addEvaluation('run-1', { ...one, durationMs: 250 });
+  assert.throws(() => before.addEvaluation('run-1', { ...judged[1]!, durationMs: 1 }), /UNIQUE/);
+  before.close();
+  const after = Journal.open(dir);
+  t.after(() => after.close());
+  assert.deepEqual(after.evaluations('run-1'), judged);
+  assert.deepEqual(after.evaluations('run-2'), []);
+  const told = [...after.events('run-1')].flatMap(({ evaluated }) => (evaluated ? [evaluated] : []));
+  assert.deepEqual(
+    told.map((one) => v1.Evaluated.toObject(v1.Evaluated.create(one), { defaults: true })),
+    judged.map((one) => ({ ...one, durationMs: 250 })),
+  );
+});
+
+test('all events of a run come in order, however many there are', async (t) => {
+  const journal = runningJournal(await temporaryDirectory(t));
+  t.after(() => journal.close());
+  const before = [...journal.events('run-1')].length;
+  for (let index = 0; index < 600; index++) journal.addEvent('run-1', { notice: { text: `${index}` } });
+  const texts = [...journal.events('run-1')].slice(before).map(({ notice }) => notice?.text);
+  assert.deepEqual(
+    texts,
+    Array.from({ length: 600 }, (_, index) => `${index}`),
+  );
+});

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { metricsRow, type ExampleResult } from '../../../../coordinator/runs/metrics-row.js';
+import type { ExampleResult } from '../../../../coordinator/runs/class-means.js';
+import { metricsRow } from '../../../../coordinator/runs/metrics-row.js';
 
 const totals = {
   step: 3,
@@ -17,7 +18,7 @@ const totals = {
 
 const example = (chosen: boolean, loss: number, logp: number, reward: number | null): ExampleResult => ({
   loss,
-  completions: [{ chosen, logp, reward }],
+  completions: [{ chosen, tokens: 4, logp, reward }],
 });
 
 test('means are taken over each class of the whole batch', () => {
@@ -42,8 +43,8 @@ test('both completions of a pair count, each to its class', () => {
     {
       loss: 0.5,
       completions: [
-        { chosen: true, logp: -4, reward: 1 },
-        { chosen: false, logp: -6, reward: -1 },
+        { chosen: true, tokens: 4, logp: -4, reward: 1 },
+        { chosen: false, tokens: 5, logp: -6, reward: -1 },
       ],
     },
   ]);

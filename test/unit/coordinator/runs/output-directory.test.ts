@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import {
   claimOutputDirectory,
-  MetricsFile,
+  LinesFile,
   removePartialModels,
   stageModelDirectory,
 } from '../../../../coordinator/runs/output-directory.js';
@@ -46,7 +46,7 @@ test('metrics.jsonl is made anew from the journal, and gets a line per step from
   const dir = await temporaryDirectory(t);
   // What a killed coordinator left: a line too much, and half of one.
   await writeFile(join(dir, 'metrics.jsonl'), '{"step":1}\n{"step":2}\n{"st');
-  const file = await MetricsFile.rebuild(dir, ['{"step":1}']);
+  const file = await LinesFile.rebuild(join(dir, 'metrics.jsonl'), ['{"step":1}']);
   await file.append('{"step":2}');
   await file.append('{"step":3}');
   await file.close();
@@ -57,7 +57,7 @@ test('metrics.jsonl is made anew from the journal, and gets a line per step from
 test('where metrics.jsonl cannot be written, nothing of it stays behind', async (t) => {
   const dir = await temporaryDirectory(t);
   await mkdir(join(dir, 'metrics.jsonl'));
-  await assert.rejects(MetricsFile.rebuild(dir, []), RunError);
+  await assert.rejects(LinesFile.rebuild(join(dir, 'metrics.jsonl'), []), RunError);
   assert.deepEqual(await readdir(dir), ['metrics.jsonl']);
 });
 

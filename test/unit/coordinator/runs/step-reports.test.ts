@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { combineReports, type ExpectedReports } from '../../../../coordinator/runs/step-reports.js';
+import type { ExpectedReports } from '../../../../coordinator/runs/batch-reports.js';
+import { combineReports } from '../../../../coordinator/runs/step-reports.js';
 import { RunError } from '../../../../lib/errors.js';
 import type { v1 } from '../../../../proto/services.js';
 
 type Report = v1.StepReport.$Properties;
 
 const expected: ExpectedReports = {
+  what: 'step 5',
   stage: 1,
   step: 5,
   generation: 1,

@@ -128,7 +128,14 @@ for (const [what, properties, message] of refusals) {
 
 test('held-out rows are read as a step is, and refused as one is', () => {
   const { stage, step, generation, runStarts, leaves, counts } = arrived();
-  const evaluation = v1.EvaluationWork.create({ stage, step, generation, runStarts, leaves, counts: counts ?? null });
+  const evaluation = v1.EvaluationWork.create({
+    stage,
+    step,
+    generation,
+    runStarts,
+    leaves,
+    counts: counts ?? null,
+  });
   assert.deepEqual(readLeafWork(evaluation, expected), readLeafWork(arrived(), expected));
   evaluation.runStarts = [0, 1, 4];
   assert.throws(() => readLeafWork(evaluation, expected), /has 2 leaves for rank 1/);
