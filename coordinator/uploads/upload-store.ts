@@ -109,7 +109,8 @@ export class UploadStore {
       await this.#discard(upload);
       return false;
     }
-    const handle = await open(incoming, 'r+');
+    // Open for reading: it is so already where the coordinator was killed at this point before.
+    const handle = await open(incoming, 'r');
     try {
       // Runs read it under other names: none of them may write it by mistake.
       await handle.chmod(0o444);

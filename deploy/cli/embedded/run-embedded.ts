@@ -201,6 +201,8 @@ function spawnCoordinator(outputDir: string): Child {
     name: 'the coordinator',
     entry: entry('coordinator/main.js'),
     args,
+    // Its page is for this machine: a token that is meant for a service does not close it.
+    env: { PROSPECT_PAGE_TOKEN: '' },
     logFile: coordinatorLog(outputDir),
   });
 }

@@ -36,6 +36,21 @@ test('a directory that holds a run is refused, one with logs only is not', async
   await claimOutputDirectory(fresh, 'workers: 1\n');
 });
 
+test('a claim that is given back leaves what was there before', async (t) => {
+  const dir = await temporaryDirectory(t);
+  const fresh = await claimOutputDirectory(join(dir, 'new', 'out'), 'workers: 1\n');
+  await fresh.undo();
+  assert.deepEqual(await readdir(dir), []);
+  await mkdir(join(dir, 'old', 'logs'), { recursive: true });
+  const used = await claimOutputDirectory(join(dir, 'old'), 'workers: 1\n');
+  await used.undo();
+  assert.deepEqual(await readdir(join(dir, 'old')), ['logs']);
+  const shared = await claimOutputDirectory(join(dir, 'new', 'first'), 'workers: 1\n');
+  await claimOutputDirectory(join(dir, 'new', 'second'), 'workers: 1\n');
+  await shared.undo();
+  assert.deepEqual(await readdir(join(dir, 'new')), ['second']);
+});
+
 test('a directory that cannot be made is a ConfigError', async (t) => {
   const dir = await temporaryDirectory(t);
   await writeFile(join(dir, 'file'), '');
