@@ -14,10 +14,12 @@ import { requireEvaluable } from '../runs/evaluable.js';
 import type { RunQueue } from '../runs/run-queue.js';
 import { NotFoundError } from './status.js';
 import { readLog } from './read-log.js';
+import { WatchedRuns } from './run-events.js';
 import { watchRun } from './watch-run.js';
 
 /** What a person may ask of the coordinator. */
 export function runHandlers(journal: Journal, queue: RunQueue): Handlers<typeof runService> {
+  const watched = new WatchedRuns(journal);
   const find = (id: string): RunRecord => {
     const run = journal.findRun(id);
     if (run === undefined) throw new NotFoundError(`no run ${id}`);
@@ -52,7 +54,7 @@ export function runHandlers(journal: Journal, queue: RunQueue): Handlers<typeof 
       queue.resize(run, workers);
       return { run: runMessage(find(runId)) };
     },
-    watchRun: (call) => watchRun(call, journal),
+    watchRun: (call) => watchRun(call, watched),
     readLog: (call) => readLog(call, journal),
     getCoordinator: () => ({ maxWorkers: queue.maxWorkers ?? 0, workersInUse: queue.workersInUse }),
   };

@@ -2,23 +2,19 @@ import type { ServerWritableStream } from '@grpc/grpc-js';
 import type { v1 } from '../../proto/services.js';
 import { untilAborted } from '../../lib/abort.js';
 import { News } from '../cluster/news.js';
-import type { Journal } from '../journal/journal.js';
-import { hasEnded } from '../runs/state.js';
-import { NotFoundError, toStatus } from './status.js';
+import type { WatchedRuns } from './run-events.js';
+import { toStatus } from './status.js';
 
-type WatchStream = ServerWritableStream<v1.WatchRunRequest, v1.WatchRunResponse.$Properties>;
-
-/** Events read from the journal at once. */
-const PAGE_EVENTS = 256;
+type WatchStream = ServerWritableStream<v1.WatchRunRequest, v1.WatchRunResponse.$Properties | Uint8Array>;
 
 /**
- * Streams a run's events until it has ended. They are always pulled from the journal, at the client's pace: a slow
- * client holds up neither the run nor this process's memory.
+ * Streams a run's events until it has ended. They are always pulled, at the client's pace: a slow client holds up neither
+ * the run nor this process's memory.
  */
-export function watchRun(call: WatchStream, journal: Journal): void {
+export function watchRun(call: WatchStream, watched: WatchedRuns): void {
   const gone = new AbortController();
   call.once('cancelled', () => gone.abort());
-  streamEvents(call, journal, gone.signal).then(
+  streamEvents(call, watched, gone.signal).then(
     () => call.end(),
     (error: unknown) => {
       if (!gone.signal.aborted) call.emit('error', toStatus(error));
@@ -26,23 +22,23 @@ export function watchRun(call: WatchStream, journal: Journal): void {
   );
 }
 
-async function streamEvents(call: WatchStream, journal: Journal, gone: AbortSignal): Promise<void> {
+async function streamEvents(call: WatchStream, watched: WatchedRuns, gone: AbortSignal): Promise<void> {
   const { runId, historyOnly } = call.request;
   let sequence = call.request.afterSequence;
   const news = new News();
-  const unsubscribe = journal.subscribe(runId, () => news.tell());
+  const events = watched.eventsOf(runId);
+  const unsubscribe = events.subscribe(() => news.tell());
   try {
     for (;;) {
       const { next } = news;
-      const run = journal.findRun(runId);
-      if (run === undefined) throw new NotFoundError(`no run ${runId}`);
-      const events = journal.eventsAfter(runId, sequence, PAGE_EVENTS);
-      for (const event of events) {
+      const isOver = historyOnly || events.over;
+      const found = events.after(sequence);
+      for (const event of found) {
         await write(call, event, gone);
-        sequence = event.sequence;
+        sequence += 1;
       }
-      if (events.length > 0) continue;
-      if (historyOnly || hasEnded(run.state)) return;
+      if (found.length > 0) continue;
+      if (isOver) return;
       await untilAborted(next, gone);
     }
   } finally {
@@ -50,7 +46,7 @@ async function streamEvents(call: WatchStream, journal: Journal, gone: AbortSign
   }
 }
 
-async function write(call: WatchStream, event: v1.WatchRunResponse, gone: AbortSignal): Promise<void> {
+async function write(call: WatchStream, event: Uint8Array, gone: AbortSignal): Promise<void> {
   gone.throwIfAborted();
   if (call.write(event)) return;
   await untilAborted(new Promise<void>((resolve) => call.once('drain', resolve)), gone);
