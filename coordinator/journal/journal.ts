@@ -307,10 +307,23 @@ export class Journal {
 
   /** The next events with a sequence number above `after`, at most `limit`. */
   eventsAfter(id: string, after: number, limit: number): v1.WatchRunResponse[] {
+    return this.encodedEventsAfter(id, after, limit).map((bytes) => v1.WatchRunResponse.decode(bytes));
+  }
+
+  /** The same, as they travel. Their sequence numbers follow one another without a gap. */
+  encodedEventsAfter(id: string, after: number, limit: number): Uint8Array[] {
     const rows = this.#database
       .prepare('SELECT message FROM events WHERE run_id = ? AND sequence > ? ORDER BY sequence LIMIT ?')
       .all(id, after, limit) as { message: ArrayBuffer }[];
-    return rows.map(({ message }) => v1.WatchRunResponse.decode(new Uint8Array(message)));
+    return rows.map(({ message }) => new Uint8Array(message));
+  }
+
+  /** The sequence number of the last event; 0 for none. */
+  lastSequence(id: string): number {
+    const { last } = this.#database
+      .prepare('SELECT coalesce(max(sequence), 0) AS last FROM events WHERE run_id = ?')
+      .get(id) as { last: number };
+    return last;
   }
 
   /** All events of a run so far, read a few at a time. */
@@ -373,10 +386,7 @@ export class Journal {
   }
 
   #append(id: string, event: RunEvent): void {
-    const { last } = this.#database
-      .prepare('SELECT coalesce(max(sequence), 0) AS last FROM events WHERE run_id = ?')
-      .get(id) as { last: number };
-    const sequence = last + 1;
+    const sequence = this.lastSequence(id) + 1;
     const message = v1.WatchRunResponse.encode({ ...event, sequence, timeMs: Date.now() }).finish();
     this.#database
       .prepare('INSERT INTO events (run_id, sequence, message) VALUES (?, ?, ?)')

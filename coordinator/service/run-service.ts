@@ -11,6 +11,7 @@ import { readRunFile } from '../runs/run-file.js';
 import type { RunQueue } from '../runs/run-queue.js';
 import { readLog } from './read-log.js';
 import { requireRun } from './require-run.js';
+import { WatchedRuns } from './run-events.js';
 import { readSubmission, type RunPlaces } from './submission.js';
 import { watchRun } from './watch-run.js';
 
@@ -24,6 +25,7 @@ export function runHandlers(
   places: RunPlaces,
   about: () => v1.GetCoordinatorResponse.$Properties,
 ): Handlers<typeof runService> {
+  const watched = new WatchedRuns(journal);
   const find = (id: string) => requireRun(journal, id);
   return {
     submitRun: async (request) => {
@@ -60,7 +62,7 @@ export function runHandlers(
       queue.resize(run, workers);
       return { run: runMessage(find(runId)) };
     },
-    watchRun: (call) => watchRun(call, journal),
+    watchRun: (call) => watchRun(call, watched),
     readLog: (call) => readLog(call, journal),
     getCoordinator: () => about(),
   };

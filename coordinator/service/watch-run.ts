@@ -2,34 +2,30 @@ import type { ServerWritableStream } from '@grpc/grpc-js';
 import type { v1 } from '../../proto/services.js';
 import { untilAborted } from '../../lib/abort.js';
 import { News } from '../cluster/news.js';
-import type { Journal } from '../journal/journal.js';
-import { hasEnded } from '../runs/state.js';
-import { requireRun } from './require-run.js';
+import type { WatchedRuns } from './run-events.js';
 import { streamTo } from './stream-to.js';
 
-type WatchStream = ServerWritableStream<v1.WatchRunRequest, v1.WatchRunResponse.$Properties>;
+type WatchStream = ServerWritableStream<v1.WatchRunRequest, v1.WatchRunResponse.$Properties | Uint8Array>;
 
-/** Events read from the journal at once. */
-const PAGE_EVENTS = 256;
-
-/** Streams a run's events until it has ended. They are always pulled from the journal, at the client's pace. */
-export function watchRun(call: WatchStream, journal: Journal): void {
+/** Streams a run's events until it has ended. They are always pulled, at the client's pace. */
+export function watchRun(call: WatchStream, watched: WatchedRuns): void {
   const { runId, historyOnly } = call.request;
   let sequence = call.request.afterSequence;
   streamTo(call, async (send, gone) => {
     const news = new News();
-    const unsubscribe = journal.subscribe(runId, () => news.tell());
+    const events = watched.eventsOf(runId);
+    const unsubscribe = events.subscribe(() => news.tell());
     try {
       for (;;) {
         const { next } = news;
-        const { state } = requireRun(journal, runId);
-        const events = journal.eventsAfter(runId, sequence, PAGE_EVENTS);
-        for (const event of events) {
+        const isOver = historyOnly || events.over;
+        const found = events.after(sequence);
+        for (const event of found) {
           await send(event);
-          sequence = event.sequence;
+          sequence += 1;
         }
-        if (events.length > 0) continue;
-        if (historyOnly || hasEnded(state)) return;
+        if (found.length > 0) continue;
+        if (isOver) return;
         await untilAborted(next, gone);
       }
     } finally {
