@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 
 import { join } from 'node:path';
 import { test } from 'node:test';
 
-import { packagePath } from '../../deploy/cli/package.js';
+import { packagePath } from '../../lib/package.js';
 import { writeTinyModel } from '../../deploy/demo/tiny-model.js';
 import { privateCache, temporaryDirectory } from './prospect.js';
 

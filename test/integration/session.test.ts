@@ -31,7 +31,7 @@ interface StatusJson {
 
 test('a session: submit, detach, come back, cancel, read, resume; the weights are those of an uninterrupted run', async (t) => {
   const directory = temporaryDirectory(t);
-  const steps = 400;
+  const steps = 250;
   const long = writeTinyRun(join(directory, 'long'), {
     method: 'kto',
     keys: { max_steps: steps, workers: 2, save_steps: 0 },
@@ -60,7 +60,7 @@ test('a session: submit, detach, come back, cancel, read, resume; the weights ar
   // Submitted and watched; Ctrl-C detaches.
   const submitting = start('submit', long.file, '--name', 'long');
   const seen = textOf(submitting);
-  await until('the run is under way', () => /step \d+\/400/.test(seen()));
+  await until('the run is under way', () => /step \d+\/250/.test(seen()));
   submitting.process.kill('SIGINT');
   const detached = await submitting.finished;
   assert.equal(detached.code, 130);
@@ -83,7 +83,7 @@ test('a session: submit, detach, come back, cancel, read, resume; the weights ar
   // Come back to the first, and cancel it from elsewhere.
   const following = start('logs', first.id, '-f');
   const story = textOf(following);
-  await until('the run is followed again', () => /step \d+\/400/.test(story()));
+  await until('the run is followed again', () => /step \d+\/250/.test(story()));
   const cancelled = await run('cancel', first.id, '--save');
   assert.equal(cancelled.code, 0, cancelled.stderr);
   assert.match(`${cancelled.stdout}${cancelled.stderr}`, /prospect resume/);
