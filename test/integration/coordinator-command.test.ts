@@ -243,8 +243,15 @@ describe('bad options are refused before anything is done', () => {
 test('at a terminal it says where it is and what to do, and Ctrl-C ends it in order', async (t) => {
   const dir = await temporaryDirectory(t);
   const cli = packagePath('dist/deploy/cli/main.js');
-  const command = `PROSPECT_PAGE_TOKEN=open-sesame-0123 ${process.execPath} ${cli} coordinator --state-dir ${dir}/state`;
-  const script = spawn('script', ['-qefc', `${command} --listen 127.0.0.1:0 ${page.join(' ')}`, '/dev/null']);
+  // In place of the shell, which Ctrl-C would reach as well, and whose end would be told instead.
+  const command = `exec ${process.execPath} ${cli} coordinator --state-dir ${dir}/state`;
+  const script = spawn(
+    'script',
+    ['-qefc', `${command} --listen 127.0.0.1:0 ${page.join(' ')}`, '/dev/null'],
+    {
+      env: { ...process.env, PROSPECT_PAGE_TOKEN: 'open-sesame-0123' },
+    },
+  );
   let shown = '';
   script.stdout.setEncoding('utf8').on('data', (text: string) => (shown += text));
   const ended = once(script, 'close');
