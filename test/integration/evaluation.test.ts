@@ -84,7 +84,11 @@ interface Running {
   readonly watch: RunWatch;
 }
 
-async function start(t: Pick<TestContext, 'after'>, methods: readonly string[], workers: number): Promise<Running> {
+async function start(
+  t: Pick<TestContext, 'after'>,
+  methods: readonly string[],
+  workers: number,
+): Promise<Running> {
   const dir = await temporaryDirectory(t);
   const outputDir = join(dir, 'out');
   const coordinator = new CoordinatorProcess(dir);
@@ -133,7 +137,11 @@ describe('held-out rows and samples', { timeout: 900_000 }, () => {
   let trainedModel: string;
   before(async () => {
     const cleanUps: (() => unknown)[] = [];
-    const running = await start({ after: (cleanUp) => void cleanUps.unshift(cleanUp as () => unknown) }, methods, 1);
+    const running = await start(
+      { after: (cleanUp) => void cleanUps.unshift(cleanUp as () => unknown) },
+      methods,
+      1,
+    );
     alone = await resultOf(running);
     trainedModel = join(running.outputDir, 'stages/1-kto/model');
     await compareWithScores(trainedModel);
@@ -171,7 +179,10 @@ describe('held-out rows and samples', { timeout: 900_000 }, () => {
     const rewards = ['chosen', 'rejected', 'margins', 'accuracies'].map((of) => `eval_rewards/${of}`);
     const sides = ['chosen', 'rejected'].map((of) => `eval_accuracy/${of}`);
     const sorted = (...keys: string[]) => [...keys, 'eval_loss'].sort();
-    assert.deepEqual(has('kto').sort(), sorted(...logps, ...rewards, ...sides, 'eval_kl', 'eval_kl_unclamped'));
+    assert.deepEqual(
+      has('kto').sort(),
+      sorted(...logps, ...rewards, ...sides, 'eval_kl', 'eval_kl_unclamped'),
+    );
     assert.deepEqual(has('dpo').sort(), sorted(...logps, ...rewards));
     assert.deepEqual(has('ppo_clip').sort(), sorted(...logps, ...rewards, ...sides));
     assert.deepEqual(has('sft').sort(), sorted('eval_logps/chosen', 'eval_logps_per_token/chosen'));
@@ -248,7 +259,8 @@ function compareRow(row: Line, policy: Scores, reference: Scores): void {
   });
   const [up, down] = [true, false].map((label) => rows.filter((one) => one.label === label));
   const share = (of: typeof rows) => of.filter(({ isRight }) => isRight).length / of.length;
-  const perToken = (of: typeof rows) => mean(of.map(({ logp }) => logp)) / mean(of.map(({ tokens }) => tokens));
+  const perToken = (of: typeof rows) =>
+    mean(of.map(({ logp }) => logp)) / mean(of.map(({ tokens }) => tokens));
   const rewards = [up!, down!].map((of) => mean(of.map(({ reward }) => reward)));
   const expected: Readonly<Record<string, number>> = {
     rows: 41,
@@ -269,6 +281,9 @@ function compareRow(row: Line, policy: Scores, reference: Scores): void {
   // Rows are computed in other company there, which moves the last bits.
   for (const [key, value] of Object.entries(expected)) {
     const actual = row[key] as number;
-    assert.ok(Math.abs(actual - value) < 1e-4, `${key} after step ${String(row['step'])}: ${actual}, by hand ${value}`);
+    assert.ok(
+      Math.abs(actual - value) < 1e-4,
+      `${key} after step ${String(row['step'])}: ${actual}, by hand ${value}`,
+    );
   }
 }
