@@ -318,6 +318,22 @@ export class Journal {
     return rows.map(({ message }) => new Uint8Array(message));
   }
 
+  /** The sequence number of the event of the `count`th last step; 0 where there are fewer. */
+  latestStepsFrom(id: string, count: number): number {
+    const statement = this.#database.prepare(
+      'SELECT message FROM events WHERE run_id = ? AND sequence < ? ORDER BY sequence DESC LIMIT ?',
+    );
+    let left = count;
+    for (let before = this.lastSequence(id) + 1; before > 1; before -= PAGE_EVENTS) {
+      const rows = statement.all(id, before, PAGE_EVENTS) as { message: ArrayBuffer }[];
+      for (const { message } of rows) {
+        const { stepCommitted, sequence } = v1.WatchRunResponse.decode(new Uint8Array(message));
+        if (stepCommitted && --left === 0) return sequence;
+      }
+    }
+    return 0;
+  }
+
   /** The sequence number of the last event; 0 for none. */
   lastSequence(id: string): number {
     const { last } = this.#database

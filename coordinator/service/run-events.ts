@@ -1,4 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { v1 } from '../../proto/services.js';
 import type { Journal } from '../journal/journal.js';
 import { hasEnded } from '../runs/state.js';
 import { requireRun } from './require-run.js';
@@ -42,6 +43,16 @@ export class RunEvents {
     return sequence >= this.#before
       ? this.#kept.slice(sequence - this.#before)
       : this.#journal.encodedEventsAfter(this.#id, sequence, PAGE_EVENTS);
+  }
+
+  /** Tells which events are wanted of whoever wants the latest `steps` of the steps that are there now; 0 for all. */
+  filterOf(steps: number): (event: Uint8Array) => boolean {
+    if (steps === 0) return () => true;
+    const from = this.#journal.latestStepsFrom(this.#id, steps);
+    return (bytes) => {
+      const { stepCommitted, sequence } = v1.WatchRunResponse.decode(bytes);
+      return !stepCommitted || sequence >= from;
+    };
   }
 
   /** Whether the run has ended: the events that are there are all. */

@@ -32,7 +32,8 @@ export async function printMetrics(
       if (event.stepCommitted) printer.step(event.stepCommitted.metricsJson ?? '');
     }
   };
-  await print(watchRun(coordinator.client, run.id, { historyOnly: true }));
+  const latestSteps = json ? 0 : pastRows;
+  await print(watchRun(coordinator.client, run.id, { historyOnly: true, latestSteps }));
   printer.endPast();
   if (!follow) {
     if (!printer.hasRows) err.line(`${run.id} has no steps yet`);

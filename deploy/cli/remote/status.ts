@@ -13,8 +13,11 @@ export interface RunStatus {
   readonly page: string | null;
 }
 
+/** From these come the time per step and the last metrics. */
+const latestSteps = 30;
+
 export async function readStatus(run: v1.Run, coordinator: Coordinator): Promise<RunStatus> {
-  const story = await readStory(watchRun(coordinator.client, run.id, { historyOnly: true }));
+  const story = await readStory(watchRun(coordinator.client, run.id, { historyOnly: true, latestSteps }));
   return { run, story, page: pageLink(coordinator, run.id) };
 }
 

@@ -79,15 +79,17 @@ export interface WatchOptions extends CallOptions {
   readonly afterSequence?: number;
   /** End with the last event that is there now. */
   readonly historyOnly?: boolean;
+  /** Of the steps that are there now, only so many, the latest; by default all. */
+  readonly latestSteps?: number;
 }
 
 /** The events of a run until it ends. Rejects with the signal's reason once it is aborted. */
 export function watchRun(
   client: Client,
   runId: string,
-  { afterSequence = 0, historyOnly = false, signal }: WatchOptions = {},
+  { afterSequence = 0, historyOnly = false, latestSteps = 0, signal }: WatchOptions = {},
 ): AsyncGenerator<v1.WatchRunResponse> {
-  return stream(client, runService.watchRun, { runId, afterSequence, historyOnly }, signal);
+  return stream(client, runService.watchRun, { runId, afterSequence, historyOnly, latestSteps }, signal);
 }
 
 export interface ReadLogOptions extends CallOptions {

@@ -110,3 +110,29 @@ test('all who watch a run share its events; once nobody does, they are let go', 
   second.subscribe(() => undefined)();
   assert.throws(() => watched.eventsOf('run-2'), NotFoundError);
 });
+
+test('of the steps that are there, only the latest are left where so many are wanted, and all else is', async (t) => {
+  const isStep = fc.array(fc.boolean(), { maxLength: 700 });
+  await fc.assert(
+    fc.asyncProperty(isStep, fc.nat(40), fc.nat(5), async (kinds, wanted, later) => {
+      const journal = Journal.open(await temporaryDirectory(t));
+      journal.addRun({ id: 'run-1', name: 'run', ...files });
+      const step = () => journal.addEvent('run-1', { stepCommitted: { stage: 1, metricsJson: '{}' } });
+      for (const kind of kinds)
+        if (kind) step();
+        else notice(journal, 1);
+      const events = new WatchedRuns(journal).eventsOf('run-1');
+      const isWanted = events.filterOf(wanted);
+      for (let i = 0; i < later; i++) step();
+      const all = journal.encodedEventsAfter('run-1', 0, 10_000);
+      const left = all.filter(isWanted).map((bytes) => v1.WatchRunResponse.decode(bytes));
+      const steps = kinds.filter((kind) => kind).length;
+      const expected = (wanted === 0 ? steps : Math.min(steps, wanted)) + later;
+      assert.equal(left.filter(({ stepCommitted }) => stepCommitted).length, expected);
+      assert.equal(left.filter(({ notice: told }) => told).length, kinds.length - steps);
+      assert.equal(left.at(-1)?.sequence, all.length);
+      journal.close();
+    }),
+    { numRuns: 30 },
+  );
+});
