@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { appendFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { FakeCoordinator } from '../support/fake-coordinator.js';
+import { evaluationRow } from '../../coordinator/runs/evaluation-row.js';
+import { resolveObjective } from '../../lib/config/resolve-objective.js';
+import { FakeCoordinator, type Told } from '../support/fake-coordinator.js';
 import { committed, completed, toState, underWay } from '../support/told-events.js';
 import { writeTinyRun } from '../support/tiny-run.js';
 import { waitUntil } from '../support/wait-until.js';
@@ -29,6 +31,16 @@ function tinyRun(t: TestContext) {
   return { file, rows: join(directory, 'rows.jsonl') };
 }
 
+/** Held-out rows as they are after a step, of one class. */
+function judged(step: number, loss: number): Told {
+  const objective = resolveObjective('sft', {});
+  const context = { step, stage: 1, objective, epoch: 0, z0: null, klUnclamped: null, eval_runtime_s: 1 };
+  const row = evaluationRow(context, [
+    { loss, completions: [{ chosen: true, tokens: 2, logp: -3, reward: null }] },
+  ]);
+  return { evaluated: { stage: 1, step, metricsJson: JSON.stringify(row) } };
+}
+
 /** What a process has written so far. */
 function outputOf({ process: process_ }: Started): () => string {
   let text = '';
@@ -51,6 +63,21 @@ test('submit --json prints one value on standard output, and ends as the run doe
   assert.match(stdout, /^[^\n]+\n$/);
   const { id, state } = JSON.parse(stdout) as { id: string; state: string };
   assert.deepEqual([id, state], ['run-00000001', 'failed']);
+});
+
+test('submit shows in the end what the training did to held-out rows', async (t) => {
+  const { fake, start } = await setUp(t);
+  const { finished } = start('submit', tinyRun(t).file, '--no-check');
+  await waitUntil(() => fake.submitted.length === 1, 'it is queued', patienceMs);
+  const [before, after] = [judged(0, 0.5), judged(2, 0.25)];
+  // A run that went on again after a worker was lost has judged the same weights twice.
+  fake.tell('run-00000001', ...underWay, before, committed(1), committed(2), after, before, completed);
+  const { code, stdout } = await finished;
+  assert.equal(code, 0);
+  assert.match(
+    stdout,
+    /^\nheld-out rows +before +after\n─+\nloss +0\.500 +0\.250\n[^]*\ntrained model: .*\n$/,
+  );
 });
 
 test('Ctrl-C leaves a run that goes on, and says how to come back', async (t) => {

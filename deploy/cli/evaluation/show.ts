@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { writeFileAtomically } from '../atomic-file.js';
 import { formatTable } from '../output/table.js';
 import type { Output } from '../output/terminal.js';
-import { evaluationsOf } from './evaluations.js';
+import { evaluationsOf, type BeforeAfter } from './evaluations.js';
 import { evaluationTable, isOwnReference } from './table.js';
 
 /** Prints what a stage has changed for its held-out rows, and writes it to `eval.json`; nothing where it has none. */
@@ -10,6 +10,11 @@ export async function showEvaluation(outputDir: string, stage: number, out: Outp
   const evaluations = await evaluationsOf(outputDir, stage);
   if (evaluations === null) return;
   await writeFileAtomically(join(outputDir, 'eval.json'), `${JSON.stringify(evaluations, null, 2)}\n`);
+  printEvaluation(evaluations, out);
+}
+
+/** Prints held-out rows as a stage found them and as it left them. */
+export function printEvaluation(evaluations: BeforeAfter, out: Output): void {
   out.line('');
   for (const line of formatTable(evaluationTable(evaluations))) out.line(line);
   if (isOwnReference(evaluations.before)) {

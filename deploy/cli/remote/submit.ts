@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { RunError } from '../../../lib/errors.js';
 import type { v1 } from '../../../proto/services.js';
+import { printEvaluation } from '../evaluation/show.js';
 import { Interrupted } from '../exit.js';
 import { interruptible } from '../interrupts.js';
 import { formatBytes, formatDuration } from '../output/numbers.js';
@@ -11,6 +12,7 @@ import { RunFollower } from '../runs/follow-run.js';
 import { CoordinatorLost, submitRun } from '../runs/run-client.js';
 import { pageLink, type Coordinator } from './coordinator.js';
 import { dryRunJson, printDryRun } from './dry-run.js';
+import { EvaluationMemory } from './evaluation-memory.js';
 import { Patience } from './patience.js';
 import { runJson } from './run-json.js';
 import { prepareSubmission, requestOf, sizesOf, type Submission, type SubmitOptions } from './submission.js';
@@ -53,10 +55,13 @@ export async function submit(
         return;
       }
       signal.throwIfAborted();
-      const ended = await follow(run, coordinator, err, signal);
+      const evaluations = new EvaluationMemory(submission.config.stages.length);
+      const ended = await follow(run, evaluations, coordinator, err, signal);
       if (json) out.line(JSON.stringify(runJson(ended)));
       requireCompleted(ended, coordinator);
-      if (!json) out.line(`trained model: ${join(ended.outputDir, 'model')}`);
+      if (json) return;
+      if (evaluations.beforeAfter !== null) printEvaluation(evaluations.beforeAfter, out);
+      out.line(`trained model: ${join(ended.outputDir, 'model')}`);
     },
   );
 }
@@ -114,9 +119,16 @@ async function queue(submission: Submission, coordinator: Coordinator, err: Outp
   return run;
 }
 
-function follow({ id }: v1.Run, coordinator: Coordinator, err: Output, signal: AbortSignal): Promise<v1.Run> {
+function follow(
+  { id }: v1.Run,
+  evaluations: EvaluationMemory,
+  coordinator: Coordinator,
+  err: Output,
+  signal: AbortSignal,
+): Promise<v1.Run> {
   const display = createProgressDisplay(err);
-  return new RunFollower(display).follow(startWatch(coordinator, display, signal).events(id));
+  const events = startWatch(coordinator, display, signal).events(id);
+  return new RunFollower(display).follow(evaluations.watch(events));
 }
 
 function interruptionOf(run: v1.Run | null, coordinator: Coordinator): Interrupted {
