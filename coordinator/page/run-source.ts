@@ -1,10 +1,8 @@
 import type { v1 } from '../../proto/services.js';
 import type { RunSummary } from './view/events.js';
 
-export interface KnownRun extends RunSummary {
-  /** What a queued run waits for; empty or absent for any other, and where nobody can tell. */
-  readonly waitsFor?: string;
-}
+/** A run as its source knows it. */
+export type KnownRun = Omit<RunSummary, 'waitsFor'> & Partial<Pick<RunSummary, 'waitsFor'>>;
 
 /** Where the page reads runs and their events: the journal, or what a test puts in its place. */
 export interface RunSource {

@@ -8,15 +8,18 @@ import { applyEvent, beginView } from '../../coordinator/page/view/run-view.js';
 import { v1 } from '../../proto/services.js';
 import type { RecordedRuns } from '../support/recorded-runs.js';
 
-/** The events of `prospect demo` on two busy cores, as its journal had them: one JSON message a line. */
-const file = join(import.meta.dirname, '../../../test/screenshots/recorded/demo-run.jsonl.gz');
+/** The events of `prospect demo` on two busy cores, as its journal had them: one JSON message a line. See record.ts. */
+export const recordingFile = join(
+  import.meta.dirname,
+  '../../../test/screenshots/recorded/demo-run.jsonl.gz',
+);
 
 /** Plays the recording, as if it were now, up to a step of its second stage. Returns the run's id. */
 export function playDemoRun(runs: RecordedRuns, lastStep: number): string {
   const messages = readRecording(lastStep);
   const laterMs = Date.now() - messages.at(-1)!.timeMs;
   const begin = toRunEvent(messages[0]!)!;
-  if (begin.kind !== 'run') throw new Error(`${file} does not begin with the run`);
+  if (begin.kind !== 'run') throw new Error(`${recordingFile} does not begin with the run`);
   const view = beginView(begin.run);
   for (const message of messages) {
     message.timeMs += laterMs;
@@ -28,7 +31,7 @@ export function playDemoRun(runs: RecordedRuns, lastStep: number): string {
 }
 
 function readMessages(): v1.WatchRunResponse[] {
-  const lines = gunzipSync(readFileSync(file)).toString().trimEnd().split('\n');
+  const lines = gunzipSync(readFileSync(recordingFile)).toString().trimEnd().split('\n');
   const messages = lines.map((line) => v1.WatchRunResponse.fromObject(JSON.parse(line) as object));
   // It was made before runs had names.
   for (const { run } of messages) if (run && !run.name) run.name = basename(run.outputDir ?? '');
