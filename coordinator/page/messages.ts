@@ -1,5 +1,4 @@
 import { v1 } from '../../proto/services.js';
-import type { KnownRun } from './run-source.js';
 import {
   type RunEvent,
   type RunSummary,
@@ -12,14 +11,16 @@ import {
 /** What the page takes of a step's completions: whoever watches gets them all, and a run may sample often. */
 const LIMITS = { completions: 16, promptLength: 1_000, completionLength: 2_000 } as const;
 
-export function summaryOf(run: KnownRun): RunSummary {
-  const { id, name, state, reason, outputDir, committedSteps, totalSteps, createdAtMs, updatedAtMs } = run;
+/** What the page takes of a run. */
+export function summaryOf(run: RunSummary): RunSummary {
+  const { id, name, state, reason, waitsFor, outputDir } = run;
+  const { committedSteps, totalSteps, createdAtMs, updatedAtMs } = run;
   return {
     id,
     name,
     state,
     reason,
-    waitsFor: run.waitsFor ?? '',
+    waitsFor,
     outputDir,
     committedSteps,
     totalSteps,

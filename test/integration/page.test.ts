@@ -20,6 +20,7 @@ const run = {
   name: 'thumbs',
   state: 'running',
   reason: '',
+  waitsFor: '',
   outputDir: '/runs/thumbs',
   committedSteps: 0,
   totalSteps: 40,

@@ -24,7 +24,14 @@ const pictures: readonly (Viewport & { readonly name: string })[] = [
 
 /** Beside the recorded run: what waits, and what has ended. */
 function addOtherRuns(runs: RecordedRuns, nowMs: number): void {
-  const other = { reason: '', committedSteps: 0, totalSteps: 0, createdAtMs: nowMs, updatedAtMs: nowMs };
+  const other = {
+    reason: '',
+    waitsFor: '',
+    committedSteps: 0,
+    totalSteps: 0,
+    createdAtMs: nowMs,
+    updatedAtMs: nowMs,
+  };
   runs.set({
     ...other,
     id: 'run-41d0aa95',

@@ -4,7 +4,7 @@ import { writeFileSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { Journal } from '../../coordinator/journal/journal.js';
-import { packagePath } from '../../deploy/cli/package.js';
+import { packagePath } from '../../lib/package.js';
 import { v1 } from '../../proto/services.js';
 import { recordingFile } from './recording.js';
 
