@@ -1,17 +1,13 @@
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { messageOf } from '../../../lib/errors.js';
-import {
-  COORDINATOR_VARIABLE,
-  DEFAULT_COORDINATOR,
-  requireAddress,
-  type CoordinatorAddress,
-} from '../remote/coordinator.js';
+import { DEFAULT_COORDINATOR_ADDRESS } from '../coordinator-address.js';
+import { COORDINATOR_VARIABLE, requireAddress, type CoordinatorAddress } from '../remote/coordinator.js';
 
 /** Which coordinator a command asks. */
 export function coordinatorOption(): Option {
   return new Option('--coordinator <host:port>', 'the coordinator to ask')
     .env(COORDINATOR_VARIABLE)
-    .default(DEFAULT_COORDINATOR)
+    .default(DEFAULT_COORDINATOR_ADDRESS)
     .argParser(parseAddress);
 }
 

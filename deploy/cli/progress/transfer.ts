@@ -20,6 +20,9 @@ const plainIntervalMs = 10_000;
 /** Speed is told from this time on. */
 const leastTimeMs = 500;
 
+/** A shorter transfer needs no bar. */
+const shortMs = 300;
+
 /** Shows how a transfer goes on: a bar on a terminal, else a line now and then. */
 export class TransferDisplay {
   private readonly bar: RedrawnLine | null;
@@ -39,6 +42,7 @@ export class TransferDisplay {
   update(doneBytes: number): void {
     const progress = this.progress(doneBytes);
     const { bar, output } = this;
+    if (Date.now() - this.beganAtMs < shortMs) return;
     if (bar !== null) bar.draw(() => formatTransfer(progress, bar.columns(), output.style));
     else if (Date.now() - this.printedAtMs >= plainIntervalMs) {
       this.printedAtMs = Date.now();

@@ -7,7 +7,6 @@ import type { v1 } from '../../../proto/services.js';
 import { CoordinatorLost, getCoordinator } from '../runs/run-client.js';
 
 export const COORDINATOR_VARIABLE = 'PROSPECT_COORDINATOR';
-export const DEFAULT_COORDINATOR = '127.0.0.1:7070';
 
 export interface CoordinatorAddress {
   /** host:port */

@@ -96,9 +96,9 @@ class TablePrinter {
   private begin(rows: readonly StepRow[]): void {
     const { out, err } = this.terminal;
     this.table = new MetricsTable(rows, out.interactive ? out.columns() : Infinity);
-    for (const line of this.table.header()) out.line(line);
     const { left } = this.table;
     if (left.length > 0) err.line(err.style.dim(`no room for ${left.join(', ')}: --json has them`));
+    for (const line of this.table.header()) out.line(line);
   }
 
   private print(row: StepRow): void {

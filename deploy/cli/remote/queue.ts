@@ -1,6 +1,6 @@
 import { hasEnded } from '../../../coordinator/runs/state.js';
-import { withoutControls } from '../../../lib/text.js';
 import type { v1 } from '../../../proto/services.js';
+import { printable } from '../output/printable.js';
 import { clipLine, formatTable } from '../output/table.js';
 import type { Terminal } from '../output/terminal.js';
 import { formatAge } from '../output/times.js';
@@ -44,5 +44,5 @@ function cellsOf(run: v1.Run, nowMs: number): string[] {
   // How many there are to be is known once the data is read.
   const steps = totalSteps === 0 ? '' : `${committedSteps}/${totalSteps}`;
   const note = waitsFor === '' ? reason : `waits for ${waitsFor}`;
-  return [id, name, state, steps, String(workers), formatAge(nowMs - createdAtMs), note].map(withoutControls);
+  return [id, name, state, steps, String(workers), formatAge(nowMs - createdAtMs), note].map(printable);
 }

@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import type { WorkerView } from '../../../coordinator/page/view/run-view.js';
 import { hasEnded } from '../../../coordinator/runs/state.js';
-import { withoutControls } from '../../../lib/text.js';
 import { formatBytes, formatDuration } from '../output/numbers.js';
+import { printable } from '../output/printable.js';
 import type { Style } from '../output/style.js';
 import { formatAge, formatTime } from '../output/times.js';
 import { stateOf } from '../runs/run-state.js';
@@ -34,7 +34,7 @@ export function renderStatus(status: RunStatus, { nowMs, flag, style }: StatusCo
   ];
   const width = Math.max(...lines.map(([label]) => label.length)) + 2;
   return lines.map(([label, text]) => {
-    const shown = withoutControls(text);
+    const shown = printable(text);
     return style.dim(label.padEnd(width)) + (label === 'diagnosis' ? style.yellow(shown) : shown);
   });
 }
@@ -98,7 +98,7 @@ function metricsLines({ story }: RunStatus): Line[] {
     const value = story.lastStep?.[name];
     return typeof value === 'number' ? [`${name} ${formatNumber(value)}`] : [];
   });
-  return shown.length === 0 ? [] : [['metrics', shown.join('  ')]];
+  return shown.length === 0 ? [] : [['metrics', shown.join(', ')]];
 }
 
 function checkpointLines({ story }: RunStatus, nowMs: number): Line[] {

@@ -6,9 +6,9 @@ import type { RunConfig } from '../../../lib/config/types.js';
 import { ConfigError } from '../../../lib/errors.js';
 import { isLoopback } from '../../../lib/loopback.js';
 import { parseListen } from '../../../lib/monitoring-server.js';
-import { withoutControls } from '../../../lib/text.js';
 import type { v1 } from '../../../proto/services.js';
 import { checkRun } from '../check/check.js';
+import { printable } from '../output/printable.js';
 import type { Output } from '../output/terminal.js';
 import { TransferDisplay } from '../progress/transfer.js';
 import type { Coordinator } from './coordinator.js';
@@ -99,7 +99,7 @@ async function hashInputs(
 
 /** `kto` for `runs/kto.yaml`: as long as the coordinator takes. */
 function nameOf(runFile: string): string {
-  return withoutControls(basename(runFile).replace(/\.(ya?ml|json)$/, '')).slice(0, MAX_NAME_LENGTH);
+  return printable(basename(runFile).replace(/\.(ya?ml|json)$/, '')).slice(0, MAX_NAME_LENGTH);
 }
 
 export const MAX_NAME_LENGTH = 100;

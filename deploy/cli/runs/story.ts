@@ -1,6 +1,6 @@
 import { hasEnded } from '../../../coordinator/runs/state.js';
-import { withoutControls } from '../../../lib/text.js';
 import { v1 } from '../../../proto/services.js';
+import { printable } from '../output/printable.js';
 import type { StoryLine } from '../progress/display.js';
 import {
   describeCheckpoint,
@@ -34,8 +34,16 @@ export const tellAll: Tell = (event, before) => {
     : event.stageStarted
       ? tellStage(v1.StageStarted.create(event.stageStarted))
       : tellNews(event, before);
-  return line === null ? null : { ...line, text: withoutControls(line.text.replaceAll(/\r?\n/g, '; ')) };
+  return line === null ? null : { ...line, text: printable(inOneLine(line.text)) };
 };
+
+/** Of several lines: what stands below a heading, and what belongs together, stays together. */
+function inOneLine(text: string): string {
+  return text
+    .replaceAll(/:\r?\n\s*/g, ': ')
+    .replaceAll(/\r?\n\s*> /g, ' > ')
+    .replaceAll(/\r?\n\s*/g, '; ');
+}
 
 const waiting = 'too few workers: waiting for more';
 

@@ -192,6 +192,32 @@ describe('prospect check finds', () => {
     );
   });
 
+  test('held-out rows of every stage that cannot be judged', async (t) => {
+    const stages = `stages:
+  - {method: sft, data: {train: rows.jsonl, eval: long.jsonl}}
+  - {method: kto, data: {train: rows.jsonl, eval: one-prompt.jsonl}}
+  - {method: dpo, data: {train: rows.jsonl, eval: nowhere.jsonl}}
+`;
+    const { runFile, directory, model } = setUp(t, `model: model\nmax_length: 4096\n${stages}`);
+    rmSync(model, { recursive: true });
+    cpSync(fixturePath('models/gpt2'), model, { recursive: true });
+    const long = { prompt_ids: [1], completion_ids: Array.from({ length: 4000 }, () => 5) };
+    writeFileSync(join(directory, 'long.jsonl'), `${JSON.stringify(long)}\n`);
+    writeFileSync(join(directory, 'one-prompt.jsonl'), `${JSON.stringify(soundRows[0])}\n`.repeat(3));
+    const { problems } = await check([runFile]);
+    const found = problems!.filter((line) => line.includes('data.eval'));
+    assert.match(
+      found[0]!,
+      /run\.yaml:4: .*data\.eval: a sequence of 4001 tokens is longer than the \d+ positions/,
+    );
+    assert.match(
+      found[1]!,
+      /run\.yaml:5: .*one-prompt\.jsonl: data\.eval has no two rows with different prompts/,
+    );
+    assert.match(found[2]!, /run\.yaml:6: .*data\.eval: .*nowhere\.jsonl/);
+    assert.equal(found.length, 3);
+  });
+
   test('names ten bad rows of every reason, and counts the others', async (t) => {
     const bad = Array.from({ length: 25 }, () => ({ prompt: 'x' }));
     const { runFile } = setUp(t, kto, [...soundRows, ...bad, 3]);

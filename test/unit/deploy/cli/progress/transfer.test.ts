@@ -52,3 +52,15 @@ test('speed is of what came since the transfer began', (t) => {
   assert.equal(screen[0], 'warning: a line above');
   assert.match(screen[1]!, / 160 MiB of 200 MiB {2}1\.00 MiB\/s {2}ETA 0:40$/);
 });
+
+test('a transfer of a moment leaves no trace', (t) => {
+  t.mock.timers.enable({ apis: ['Date', 'setTimeout'] });
+  const output = captureOutput({ interactive: true });
+  const display = new TransferDisplay(output, 'reading', 0, MIB);
+  display.update(MIB / 2);
+  t.mock.timers.tick(200);
+  display.update(MIB);
+  display.end();
+  t.mock.timers.tick(10_000);
+  assert.equal(output.text(), '');
+});

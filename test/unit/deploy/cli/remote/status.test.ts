@@ -75,7 +75,7 @@ describe('the status of a run', () => {
       'stage       kto, 1 of 2: step 1 of 50, ETA 1:38',
       `workers     worker-0 (since ${joined})`,
       `lost        worker-1 (since ${formatTime(startMs + 8 * 60_000)}, was killed)`,
-      'metrics     loss 0.5000  kl 0.2500',
+      'metrics     loss 0.5000, kl 0.2500',
       'checkpoint  step 1 of stage 1, 6 min ago (1.00 MiB)',
       'diagnosis   KL is 0: raise it',
       'output      /out/run-1',

@@ -160,6 +160,17 @@ test('the whole story has a line for each change of the run, whatever its texts 
       { stageStarted },
       step(1),
       { notice: { text: 'a row says "\u001b[31mred\r\nand more"', warning: true } },
+      { evaluated: { stage: 1, step: 1, metricsJson: '{"eval_loss":0.5}' } },
+      {
+        completionsSampled: {
+          stage: 1,
+          step: 1,
+          completions: [
+            { prompt: 'one', completion: 'two\nlines' },
+            { prompt: 'three', completion: 'four', cut: true },
+          ],
+        },
+      },
       run(RunState.RUN_STATE_CANCELLED, { reason: 'cancelled by request' }),
       run(RunState.RUN_STATE_QUEUED),
       run(RunState.RUN_STATE_STARTING),
@@ -175,7 +186,9 @@ test('the whole story has a line for each change of the run, whatever its texts 
     'workers that it should have: 2 instead of 1',
     'kto: 2 steps',
     'kto  step 1/2  loss 0.5000  kl 0.2500  margin 1.000  100 tokens/s  ETA 0:01',
-    'warning: a row says " [31mred; and more"',
+    'warning: a row says "[31mred; and more"',
+    'held-out rows after step 1: loss 0.500',
+    'samples after step 1: one > two lines; three > four …',
     'cancelled by request',
     'queued again',
     'starting',
