@@ -49,7 +49,10 @@ test('a run of two stages, from its data to its model', async (t) => {
   const c = await startTestCoordinator(t, { 'worker-0': saving });
   const train = await writeRows(c.dir, 'train.jsonl', eightRows);
   const weights = { desirable_weight: 'auto', undesirable_weight: 7 };
-  const stages = [{ method: 'sft', max_steps: 2 }, { method: 'kto', ...weights }];
+  const stages = [
+    { method: 'sft', max_steps: 2 },
+    { method: 'kto', ...weights },
+  ];
   const runYaml = runFileOf(train, { method: undefined, stages });
   const { runId, outputDir, events, run } = await runToEnd(c, runYaml);
 

@@ -35,9 +35,9 @@ function addOtherRuns(runs: RecordedRuns, nowMs: number): void {
   runs.set({
     ...other,
     id: 'run-41d0aa95',
-    name: 'thumbs-baseline',
+    name: 'thumbs-first',
     state: 'completed',
-    outputDir: '/home/ada/runs/thumbs-baseline',
+    outputDir: '/home/ada/runs/thumbs-first',
     committedSteps: 240,
     totalSteps: 240,
   });

@@ -12,12 +12,12 @@ import { recordTerminal } from './record.js';
 import { Screen } from './screen.js';
 import { SlowRelay } from './slow-relay.js';
 
-const COLUMNS = 104;
+const COLUMNS = 112;
 
 /** What is run, in a folder that has kto.yaml, and what it has written when the picture is taken. */
 const shown = {
   args: ['submit', 'kto.yaml', '--name', 'shop-replies'],
-  until: / 30\/48 /,
+  until: / 18\/48 /,
 } as const;
 
 /** Of the way to the coordinator: as slow as to another town, so that the upload is seen. */
@@ -33,7 +33,7 @@ export async function drawTerminal(browser: Browser): Promise<Buffer> {
   try {
     await service.start();
     await submitAnother(join(dir, 'other'), service);
-    await writeRun(shop, { seed: 1, keys: { max_steps: 48, eval_steps: 24, samples: {} } });
+    await writeRun(shop, { seed: 1, keys: { max_steps: 48, eval_steps: 12 } });
     const written = await recordSubmit(shop, service);
     const title = `prospect ${shown.args.join(' ')}`;
     const screen = new Screen(COLUMNS);
