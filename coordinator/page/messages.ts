@@ -1,7 +1,5 @@
 import { v1 } from '../../proto/services.js';
-import type { KnownRun } from './run-source.js';
 import {
-  type ListedRun,
   type RunEvent,
   type RunSummary,
   type SampledCompletion,
@@ -13,17 +11,16 @@ import {
 /** What the page takes of a step's completions: whoever watches gets them all, and a run may sample often. */
 const LIMITS = { completions: 16, promptLength: 1_000, completionLength: 2_000 } as const;
 
-export function listedRun(run: KnownRun): ListedRun {
-  return { ...summaryOf(run), waitsFor: run.waitsFor ?? '' };
-}
-
+/** What the page takes of a run. */
 export function summaryOf(run: RunSummary): RunSummary {
-  const { id, name, state, reason, outputDir, committedSteps, totalSteps, createdAtMs, updatedAtMs } = run;
+  const { id, name, state, reason, waitsFor, outputDir } = run;
+  const { committedSteps, totalSteps, createdAtMs, updatedAtMs } = run;
   return {
     id,
     name,
     state,
     reason,
+    waitsFor,
     outputDir,
     committedSteps,
     totalSteps,
@@ -61,6 +58,7 @@ function runOf(run: v1.Run.$Properties): RunSummary {
     name: run.name || (run.id ?? ''),
     state,
     reason: run.reason ?? '',
+    waitsFor: run.waitsFor ?? '',
     outputDir: run.outputDir ?? '',
     committedSteps: run.committedSteps ?? 0,
     totalSteps: run.totalSteps ?? 0,

@@ -1,6 +1,7 @@
 import type { StageConfig } from '../../lib/config/types.js';
 import type { DataReport } from '../data/load.js';
 import { needsOf } from '../../lib/methods/needs.js';
+import { toldPath } from '../uploads/upload-trees.js';
 
 export interface DataNotice {
   readonly text: string;
@@ -36,7 +37,7 @@ export function dataNotices(
 
 function summary(report: DataReport, stage: StageConfig, file: string): string {
   const { used, desirable, undesirable, leftOut } = report;
-  const parts = [`${used} of ${rows(report.rows)} used from ${file}`];
+  const parts = [`${used} of ${rows(report.rows)} used from ${toldPath(file)}`];
   if (needsOf(stage.objective).labels) parts.push(`${desirable} desirable, ${undesirable} undesirable`);
   if (leftOut > 0) parts.push(`${leftOut} left out that ${stage.objective.method} has no use for`);
   return parts.join('; ');

@@ -92,9 +92,12 @@ function notifyOfAutoWeights(
   if (!('desirableWeight' in asked && 'desirableWeight' in resolved)) return;
   const prefix = `stage ${number} (${asked.method})`;
   if (asked.desirableWeight === 'auto') {
-    notify(run, `${prefix}: desirable_weight auto is ${resolved.desirableWeight}`);
+    notify(run, `${prefix}: desirable_weight auto is ${shown(resolved.desirableWeight)}`);
   }
   if (asked.undesirableWeight === 'auto') {
-    notify(run, `${prefix}: undesirable_weight auto is ${resolved.undesirableWeight}`);
+    notify(run, `${prefix}: undesirable_weight auto is ${shown(resolved.undesirableWeight)}`);
   }
 }
+
+/** The weight itself has all its digits. */
+const shown = (weight: number) => Number(weight.toPrecision(4));

@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { link, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { hasCode, isSystemError, RunError } from '../../lib/errors.js';
 import { quote } from '../../lib/text.js';
 import { syncDirectory } from '../../lib/sync-directory.js';
@@ -90,6 +90,11 @@ export class UploadTrees {
     if (sha256 === EMPTY_SHA256) await writeFile(file, '', { flag: 'wx' });
     else await link(this.#store.blob(sha256), file);
   }
+}
+
+/** A path as people are told of it: an uploaded file has the name that it had, and where it lies says them nothing. */
+export function toldPath(path: string): string {
+  return /^[0-9a-f]{64}$/.test(basename(dirname(path))) ? `${basename(path)} (uploaded)` : path;
 }
 
 async function namesIn(directory: string): Promise<string[]> {

@@ -48,7 +48,11 @@ test('a run of two stages, from its data to its model', async (t) => {
   };
   const c = await startTestCoordinator(t, { 'worker-0': saving });
   const train = await writeRows(c.dir, 'train.jsonl', eightRows);
-  const stages = [{ method: 'sft', max_steps: 2 }, { method: 'kto' }];
+  const weights = { desirable_weight: 'auto', undesirable_weight: 7 };
+  const stages = [
+    { method: 'sft', max_steps: 2 },
+    { method: 'kto', ...weights },
+  ];
   const runYaml = runFileOf(train, { method: undefined, stages });
   const { runId, outputDir, events, run } = await runToEnd(c, runYaml);
 
@@ -65,6 +69,7 @@ test('a run of two stages, from its data to its model', async (t) => {
   assert.ok(
     noticesOf(events).some((text) => text.includes('8 of 8 rows used') && text.includes('6 desirable')),
   );
+  assert.ok(noticesOf(events).includes('stage 2 (kto): desirable_weight auto is 2.333'));
 
   const lines = (await readFile(join(outputDir, 'metrics.jsonl'), 'utf8')).trimEnd().split('\n');
   assert.deepEqual(

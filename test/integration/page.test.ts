@@ -4,7 +4,7 @@ import { get, request as httpRequest, type IncomingMessage } from 'node:http';
 import { after, before, describe, test, type TestContext } from 'node:test';
 import { pageAccess, type PageAccess } from '../../coordinator/page/access.js';
 import { livePage } from '../../coordinator/page/page.js';
-import type { ListedRun, RunEvent } from '../../coordinator/page/view/events.js';
+import type { RunEvent, RunSummary } from '../../coordinator/page/view/events.js';
 import type { RunView } from '../../coordinator/page/view/run-view.js';
 import { MonitoringServer } from '../../lib/monitoring-server.js';
 import { v1 } from '../../proto/services.js';
@@ -20,6 +20,7 @@ const run = {
   name: 'thumbs',
   state: 'running',
   reason: '',
+  waitsFor: '',
   outputDir: '/runs/thumbs',
   committedSteps: 0,
   totalSteps: 40,
@@ -149,7 +150,7 @@ describe('the live page over HTTP', () => {
     runs.set({ ...run, id: 'run-2', name: 'later', state: 'queued', waitsFor: `${run.id} to end` });
     for (let step = 1; step <= 3; step++) commitStep(runs, step);
     const { origin } = await serve(t, runs);
-    const listed = await json<{ runs: ListedRun[] }>(`${origin}/api/runs`);
+    const listed = await json<{ runs: RunSummary[] }>(`${origin}/api/runs`);
     assert.deepEqual(
       listed.runs.map(({ id, name, state, waitsFor }) => [id, name, state, waitsFor]),
       [
@@ -429,10 +430,11 @@ describe(
         await page.text('nav'),
         new RegExp(`2 runs · 1 queued[^]*later\\s+queued\\s+waits for ${run.id} to end`),
       );
-      runs.set({ ...queued, waitsFor: '2 workers: 3 of 4 are in use' });
+      const { RUN_STATE_QUEUED, RUN_STATE_STARTING } = v1.RunState;
+      const waitsFor = '2 workers: 3 of 4 are in use';
+      runs.add('run-2', { run: { ...queued, state: RUN_STATE_QUEUED, waitsFor } }, startMs);
       await page.waitFor(`document.querySelector('.waits-for').innerText.includes('3 of 4 are in use')`);
-      runs.set({ ...queued, state: 'starting' });
-      runs.add('run-2', { run: { ...queued, state: v1.RunState.RUN_STATE_STARTING } }, startMs);
+      runs.add('run-2', { run: { ...queued, state: RUN_STATE_STARTING } }, startMs);
       await page.waitFor(`document.querySelector('.waits-for').innerText === ''`);
     });
 

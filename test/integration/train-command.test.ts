@@ -66,6 +66,7 @@ describe('prospect train', { timeout: 5 * timeoutMs }, () => {
     const out = join(directory, 'done');
     const { code, stdout, stderr } = await finish(start(runFile, '--out', out));
     assert.equal(code, 0, stderr);
+    assert.match(stderr, /^live page at http:\/\/127\.0\.0\.1:\d+\/$/m);
     assert.match(stderr, /step 1\/2 .*loss .*kl .*margin .*tokens\/s .*ETA/);
     assert.match(stdout, /thumbs up: above z0/);
     assert.ok(stdout.endsWith(`trained model: ${join(out, 'model')}\n`));
@@ -95,6 +96,7 @@ describe('prospect train', { timeout: 5 * timeoutMs }, () => {
     const { code, stderr } = await finish(start(runFile, '--set', 'data.train=bad.jsonl', '--out', out));
     assert.equal(code, 2);
     assert.match(stderr, /error: .*bad\.jsonl:1: label is not true or false/);
+    assert.doesNotMatch(stderr, /live page/);
     assert.ok(!existsSync(out));
 
     await mkdir(out);

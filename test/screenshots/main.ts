@@ -11,7 +11,7 @@ import { MonitoringServer } from '../../lib/monitoring-server.js';
 import { Browser, findChromium } from '../support/chromium/browser.js';
 import type { Viewport } from '../support/chromium/page.js';
 import { RecordedRuns } from '../support/recorded-runs.js';
-import { playDemoRun, recordedSteps } from './recording.js';
+import { playDemoRun, recordedFiles } from './recording.js';
 import { drawTerminal } from './terminal/draw.js';
 
 const outDir = process.argv[2] ?? join(import.meta.dirname, '../../../docs/images');
@@ -24,13 +24,20 @@ const pictures: readonly (Viewport & { readonly name: string })[] = [
 
 /** Beside the recorded run: what waits, and what has ended. */
 function addOtherRuns(runs: RecordedRuns, nowMs: number): void {
-  const other = { reason: '', committedSteps: 0, totalSteps: 0, createdAtMs: nowMs, updatedAtMs: nowMs };
+  const other = {
+    reason: '',
+    waitsFor: '',
+    committedSteps: 0,
+    totalSteps: 0,
+    createdAtMs: nowMs,
+    updatedAtMs: nowMs,
+  };
   runs.set({
     ...other,
     id: 'run-41d0aa95',
-    name: 'thumbs-baseline',
+    name: 'thumbs-first',
     state: 'completed',
-    outputDir: '/home/ada/runs/thumbs-baseline',
+    outputDir: '/home/ada/runs/thumbs-first',
     committedSteps: 240,
     totalSteps: 240,
   });
@@ -51,8 +58,9 @@ async function drawCurves(): Promise<void> {
   const directory = join(mkdtempSync(join(tmpdir(), 'prospect-screenshots-')), 'shop-replies');
   try {
     mkdirSync(directory);
-    const lines = recordedSteps(2).map(({ row }) => `${JSON.stringify(row)}\n`);
-    writeFileSync(join(directory, 'metrics.jsonl'), lines.join(''));
+    for (const [name, lines] of Object.entries(recordedFiles())) {
+      writeFileSync(join(directory, name), lines.map((line) => `${line}\n`).join(''));
+    }
     const picture = await render(trainingCurvesChart(readStageCurves(directory, null)), 'png');
     writeFileSync(join(outDir, 'training-curves.png'), picture);
   } finally {

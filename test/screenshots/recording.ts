@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import type { Observation } from '../../coordinator/diagnosis/observation.js';
 import type { MetricsRow } from '../../coordinator/runs/metrics-row.js';
@@ -8,15 +8,24 @@ import { applyEvent, beginView } from '../../coordinator/page/view/run-view.js';
 import { v1 } from '../../proto/services.js';
 import type { RecordedRuns } from '../support/recorded-runs.js';
 
-/** The events of `prospect demo` on two busy cores, as its journal had them: one JSON message a line. */
-const file = join(import.meta.dirname, '../../../test/screenshots/recorded/demo-run.jsonl.gz');
+/** The events of a run on two busy cores, as its journal had them: one JSON message a line. record.ts makes it. */
+export const recordingFile = join(
+  import.meta.dirname,
+  '../../../test/screenshots/recorded/demo-run.jsonl.gz',
+);
+
+/** What it is of. */
+export const recordedStages = [
+  { method: 'sft', steps: 450 },
+  { method: 'kto', steps: 80 },
+] as const;
 
 /** Plays the recording, as if it were now, up to a step of its second stage. Returns the run's id. */
 export function playDemoRun(runs: RecordedRuns, lastStep: number): string {
   const messages = readRecording(lastStep);
   const laterMs = Date.now() - messages.at(-1)!.timeMs;
   const begin = toRunEvent(messages[0]!)!;
-  if (begin.kind !== 'run') throw new Error(`${file} does not begin with the run`);
+  if (begin.kind !== 'run') throw new Error(`${recordingFile} does not begin with the run`);
   const view = beginView(begin.run);
   for (const message of messages) {
     message.timeMs += laterMs;
@@ -28,11 +37,8 @@ export function playDemoRun(runs: RecordedRuns, lastStep: number): string {
 }
 
 function readMessages(): v1.WatchRunResponse[] {
-  const lines = gunzipSync(readFileSync(file)).toString().trimEnd().split('\n');
-  const messages = lines.map((line) => v1.WatchRunResponse.fromObject(JSON.parse(line) as object));
-  // It was made before runs had names.
-  for (const { run } of messages) if (run && !run.name) run.name = basename(run.outputDir ?? '');
-  return messages;
+  const lines = gunzipSync(readFileSync(recordingFile)).toString().trimEnd().split('\n');
+  return lines.map((line) => v1.WatchRunResponse.fromObject(JSON.parse(line) as object));
 }
 
 function readRecording(lastStep: number): v1.WatchRunResponse[] {
@@ -56,4 +62,13 @@ export function recordedSteps(stage: number): Observation[] {
     }));
     return [{ row, workers }];
   });
+}
+
+/** What the run's directory holds for `prospect plot`: the lines of its files. */
+export function recordedFiles(): Readonly<Record<'metrics.jsonl' | 'evaluations.jsonl', readonly string[]>> {
+  const messages = readMessages();
+  return {
+    'metrics.jsonl': messages.flatMap(({ stepCommitted }) => stepCommitted?.metricsJson ?? []),
+    'evaluations.jsonl': messages.flatMap(({ evaluated }) => evaluated?.metricsJson ?? []),
+  };
 }

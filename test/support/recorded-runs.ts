@@ -1,4 +1,5 @@
-import type { KnownRun, RunSource } from '../../coordinator/page/run-source.js';
+import type { RunSource } from '../../coordinator/page/run-source.js';
+import type { RunSummary } from '../../coordinator/page/view/events.js';
 import { v1 } from '../../proto/services.js';
 
 export type EventBody = Pick<
@@ -15,15 +16,15 @@ export type EventBody = Pick<
 
 /** Runs in memory in place of the journal: a recording, or what a test says. */
 export class RecordedRuns implements RunSource {
-  readonly #runs = new Map<string, KnownRun>();
+  readonly #runs = new Map<string, RunSummary>();
   readonly #events = new Map<string, v1.WatchRunResponse[]>();
   readonly #listeners = new Map<string, Set<() => void>>();
 
-  runs(): readonly KnownRun[] {
+  runs(): readonly RunSummary[] {
     return [...this.#runs.values()];
   }
 
-  findRun(id: string): KnownRun | undefined {
+  findRun(id: string): RunSummary | undefined {
     return this.#runs.get(id);
   }
 
@@ -43,7 +44,7 @@ export class RecordedRuns implements RunSource {
   }
 
   /** Adds a run, or changes it, without an event. */
-  set(run: KnownRun): void {
+  set(run: RunSummary): void {
     this.#runs.set(run.id, run);
   }
 

@@ -30,12 +30,11 @@ export class RunHeader {
     );
   }
 
-  /** @param waitsFor of a queued run, as far as it is known */
-  draw(view: RunView, waitsFor: string): void {
+  draw(view: RunView): void {
     const { run } = view;
     setText(this.#name, run.name);
     setText(this.#state, run.state);
-    setText(this.#waitsFor, run.state === 'queued' && waitsFor !== '' ? `waits for ${waitsFor}` : '');
+    setText(this.#waitsFor, run.waitsFor === '' ? '' : `waits for ${run.waitsFor}`);
     setText(this.#place, `${run.id} · ${run.outputDir}`);
     this.#pill.className = `pill ${run.state}`;
     this.#progress.className = `progress ${run.state}`;

@@ -1,4 +1,4 @@
-import type { ListedRun } from '../view/events.js';
+import type { RunSummary } from '../view/events.js';
 import { element } from './dom.js';
 
 /** The runs of the coordinator, as links. */
@@ -10,7 +10,7 @@ export class RunList {
     this.#root = root;
   }
 
-  draw(runs: readonly ListedRun[], current: string | null): void {
+  draw(runs: readonly RunSummary[], current: string | null): void {
     const key = JSON.stringify([runs, current]);
     if (key === this.#shown) return;
     this.#shown = key;
@@ -21,13 +21,13 @@ export class RunList {
   }
 }
 
-function headingOf(runs: readonly ListedRun[]): string {
+function headingOf(runs: readonly RunSummary[]): string {
   const queued = runs.filter(({ state }) => state === 'queued').length;
   const count = runs.length === 1 ? '1 run' : `${runs.length} runs`;
   return queued === 0 ? count : `${count} · ${queued} queued`;
 }
 
-function link(run: ListedRun, isCurrent: boolean): HTMLElement {
+function link(run: RunSummary, isCurrent: boolean): HTMLElement {
   const { id, name, state } = run;
   return element(
     'a',
@@ -44,7 +44,7 @@ function link(run: ListedRun, isCurrent: boolean): HTMLElement {
   );
 }
 
-function progressOf({ state, waitsFor, committedSteps, totalSteps }: ListedRun): string {
-  if (state === 'queued' && waitsFor !== '') return `waits for ${waitsFor}`;
+function progressOf({ waitsFor, committedSteps, totalSteps }: RunSummary): string {
+  if (waitsFor !== '') return `waits for ${waitsFor}`;
   return totalSteps > 0 ? `step ${committedSteps} of ${totalSteps}` : 'no steps yet';
 }

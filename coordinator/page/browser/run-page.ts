@@ -21,7 +21,6 @@ export class RunPage {
   readonly #log = new EventLog();
   #shownCallouts = '';
   #view: RunView | null = null;
-  #waitsFor = '';
 
   constructor() {
     this.#charts.root.id = 'charts';
@@ -38,19 +37,12 @@ export class RunPage {
 
   draw(view: RunView): void {
     this.#view = view;
-    this.#header.draw(view, this.#waitsFor);
+    this.#header.draw(view);
     this.#drawCallouts(view);
     this.#tabs.draw(view.stages);
     this.#drawStage();
     this.#workers.replaceChildren(workersCard(view));
     this.#log.draw(view.log);
-  }
-
-  /** Says what a queued run waits for: no event of it tells. */
-  showWaiting(waitsFor: string): void {
-    if (waitsFor === this.#waitsFor) return;
-    this.#waitsFor = waitsFor;
-    if (this.#view !== null) this.draw(this.#view);
   }
 
   close(): void {
@@ -65,7 +57,7 @@ export class RunPage {
     this.#samples.draw(stage);
     if (!empty) this.#charts.draw(stage);
     else if (this.#view !== null) {
-      const [title, detail] = whyEmpty(this.#view, this.#waitsFor);
+      const [title, detail] = whyEmpty(this.#view);
       this.#waiting.replaceChildren(element('strong', {}, title), element('p', {}, detail));
     }
   }
@@ -104,9 +96,9 @@ export class RunPage {
   }
 }
 
-function whyEmpty({ run, stages }: RunView, waitsFor: string): [title: string, detail: string] {
+function whyEmpty({ run, stages }: RunView): [title: string, detail: string] {
   if (run.state === 'queued') {
-    const detail = waitsFor === '' ? 'It starts when its turn comes.' : `It waits for ${waitsFor}.`;
+    const detail = run.waitsFor === '' ? 'It starts when its turn comes.' : `It waits for ${run.waitsFor}.`;
     return ['Waiting in the queue', detail];
   }
   if (hasEnded(run.state)) return ['No step was finished', 'There is nothing to draw.'];

@@ -6,6 +6,8 @@ export interface RunSummary {
   readonly state: RunState;
   /** Why it failed or was cancelled; empty otherwise. */
   readonly reason: string;
+  /** What a queued run waits for; empty otherwise. */
+  readonly waitsFor: string;
   readonly outputDir: string;
   /** Over all stages. */
   readonly committedSteps: number;
@@ -13,12 +15,6 @@ export interface RunSummary {
   readonly totalSteps: number;
   readonly createdAtMs: number;
   readonly updatedAtMs: number;
-}
-
-/** A run in the list of all. */
-export interface ListedRun extends RunSummary {
-  /** What a queued run waits for now, which changes without an event of its own; empty otherwise. */
-  readonly waitsFor: string;
 }
 
 export type RunState =

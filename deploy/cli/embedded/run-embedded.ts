@@ -9,6 +9,7 @@ import { describeExit, spawnChild, type Child, type ProcessExit } from '../../..
 import { logFileOf } from '../../../coordinator/runs/output-directory.js';
 import { hasEnded } from '../../../coordinator/runs/state.js';
 import { connect } from '../../../proto/calls.js';
+import type { v1 } from '../../../proto/services.js';
 import { Interrupted } from '../exit.js';
 import { withInterrupts } from '../interrupts.js';
 import type { Output } from '../output/terminal.js';
@@ -146,7 +147,6 @@ class Attempt {
     const { address, metricsAddress } = await coordinator.ready;
     signal.throwIfAborted();
     if (address === undefined) throw new Error('the coordinator announced no address');
-    if (metricsAddress !== undefined) this.display.line(`live page at http://${metricsAddress}/`);
     const client = connect(address, credentials.createInsecure());
     try {
       const runId = await enterRun(client, this.run);
@@ -157,10 +157,28 @@ class Attempt {
       if (signal.aborted) cancel();
       else signal.addEventListener('abort', cancel, { once: true });
       const { sequence } = this.follower;
-      requireSuccess(await this.follower.follow(watchRun(client, runId, { afterSequence: sequence })));
+      const events = withStart(watchRun(client, runId, { afterSequence: sequence }), () => {
+        if (metricsAddress !== undefined) this.display.line(`live page at http://${metricsAddress}/`);
+      });
+      requireSuccess(await this.follower.follow(events));
     } finally {
       client.close();
     }
+  }
+}
+
+/** The same events; `onStart` is called at the first stage's start, before which a run may be found to be of bad input. */
+async function* withStart(
+  events: AsyncIterable<v1.WatchRunResponse>,
+  onStart: () => void,
+): AsyncGenerator<v1.WatchRunResponse> {
+  let started = false;
+  for await (const event of events) {
+    if (!started && event.stageStarted) {
+      started = true;
+      onStart();
+    }
+    yield event;
   }
 }
 

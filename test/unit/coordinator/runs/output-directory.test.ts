@@ -31,6 +31,9 @@ test('a directory that holds a run is refused, one with logs only is not', async
     claimOutputDirectory(dir, ''),
     (error) => error instanceof ConfigError && error.message.includes('already holds a run (metrics.jsonl)'),
   );
+  const others = await temporaryDirectory(t);
+  await mkdir(join(others, 'tensorboard'));
+  await assert.rejects(claimOutputDirectory(others, ''), /already holds a run \(tensorboard\)/);
   const fresh = await temporaryDirectory(t);
   await mkdir(join(fresh, 'logs'));
   await claimOutputDirectory(fresh, 'workers: 1\n');

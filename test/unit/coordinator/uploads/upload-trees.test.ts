@@ -5,7 +5,7 @@ import { basename, dirname, join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { requireSubmittedPath } from '../../../../coordinator/uploads/submitted-path.js';
 import { UploadStore } from '../../../../coordinator/uploads/upload-store.js';
-import { UploadTrees } from '../../../../coordinator/uploads/upload-trees.js';
+import { toldPath, UploadTrees } from '../../../../coordinator/uploads/upload-trees.js';
 import { RunError } from '../../../../lib/errors.js';
 import { temporaryDirectory } from '../../../support/temporary-directory.js';
 
@@ -42,6 +42,14 @@ test('a directory lies under the names that it had, and shares its content with 
   assert.equal(readFileSync(join(place, 'empty.txt'), 'utf8'), '');
   assert.equal(statSync(join(place, 'config.json')).ino, statSync(store.blob(config)).ino);
   assert.deepEqual(readdirSync(directory), [basename(dirname(place))]);
+});
+
+test('people are told of an uploaded file by its name, and of any other by its path', async (t) => {
+  const { trees, put } = await openTrees(t);
+  const files = [{ name: '', sha256: await put('rows') }];
+  const rows = requireSubmittedPath({ path: '/home/me/rows.jsonl', files });
+  assert.equal(toldPath(trees.placeOf(rows)), 'rows.jsonl (uploaded)');
+  assert.equal(toldPath('/home/me/rows.jsonl'), '/home/me/rows.jsonl');
 });
 
 test('the same files are the same tree, also for two at once; another name or content is another one', async (t) => {

@@ -8,6 +8,7 @@ const run: RunSummary = {
   name: 'one',
   state: 'running',
   reason: '',
+  waitsFor: '',
   outputDir: '/runs/one',
   committedSteps: 0,
   totalSteps: 10,
