@@ -1,15 +1,16 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { referenceModelOf } from '../../lib/config/reference-model.js';
 import type { RunConfig } from '../../lib/config/types.js';
 import { ConfigError, messageOf, RunError } from '../../lib/errors.js';
 import { needsOf } from '../../lib/methods/needs.js';
 import { describeExit } from '../../lib/process/child.js';
+import { restartDelayMs } from '../../lib/process/restart-delay.js';
 import { untilAborted } from '../../lib/abort.js';
 import type { ClusterSettings } from '../cluster/settings.js';
 import type { LaunchedReference, ReferenceSpec } from '../launch/launcher.js';
 import { notify, type ActiveRun } from './active-run.js';
 import { logFileOf } from './output-directory.js';
 import type { PreparedStage } from './prepare.js';
-import { restartDelayMs } from './restart-delay.js';
 
 /** A replica that ends so often without a step in between would do so for ever. */
 const MAX_FAILURES_IN_A_ROW = 5;
@@ -146,19 +147,8 @@ function specOf(run: ActiveRun, config: RunConfig, stage: PreparedStage): Refere
   const name = `reference-${stage.number}`;
   return {
     name,
-    ...referenceOf(stage.config),
+    ...referenceModelOf(stage.config),
     threads: config.threadsPerWorker,
     logFile: logFileOf(run.record.outputDir, name),
   };
-}
-
-/** The frozen model that a stage's policy is compared with: a directory, and an adapter upon it. */
-function referenceOf({ model, adapter, reference }: PreparedStage['config']): {
-  readonly modelDir: string;
-  readonly adapterDir: string | null;
-} {
-  if (reference === 'base') return { modelDir: model, adapterDir: null };
-  if (reference !== null) return { modelDir: reference.directory, adapterDir: null };
-  // A fresh adapter changes nothing yet, so that what the stage starts from is the model.
-  return { modelDir: model, adapterDir: adapter };
 }

@@ -1,6 +1,7 @@
 import type { RunConfig } from '../../lib/config/types.js';
 import { ConfigError, RunError } from '../../lib/errors.js';
 import type { ProcessExit } from '../../lib/process/child.js';
+import { restartDelayMs } from '../../lib/process/restart-delay.js';
 import { untilAborted } from '../../lib/abort.js';
 import { Crew } from '../cluster/crew.js';
 import { actionFor } from '../cluster/failure-policy.js';
@@ -8,7 +9,6 @@ import type { Loss } from '../cluster/loss.js';
 import type { LaunchedProcess, WorkerSpec } from '../launch/launcher.js';
 import { notify, type ActiveRun } from './active-run.js';
 import { logFileOf } from './output-directory.js';
-import { restartDelayMs } from './restart-delay.js';
 
 /** One worker id, and what becomes of its processes. */
 interface Place {

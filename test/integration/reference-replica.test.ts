@@ -63,14 +63,18 @@ async function askAll(socket: string): Promise<{ answers: Answers; hits: number;
   let hits = 0;
   let misses = 0;
   for (const byToken of [false, true]) {
-    const client = new ReferenceClient(socket, byToken, {
-      answered(cached) {
-        if (cached) hits++;
-        else misses++;
+    const client = new ReferenceClient(
+      socket,
+      { model: { modelDir: llama, adapterDir: null }, byToken },
+      {
+        answered(cached) {
+          if (cached) hits++;
+          else misses++;
+        },
+        lost: () => undefined,
+        back: () => undefined,
       },
-      lost: () => undefined,
-      back: () => undefined,
-    });
+    );
     try {
       for (const leaf of leaves) answers.push(await client.answers(leaf));
     } finally {
@@ -243,11 +247,15 @@ describe('a run’s replica', () => {
       process.kill(replica!.pid, 'SIGSTOP');
       // The next one must compute. (A write that was under way may still come through.)
       rmSync(cache, { recursive: true, maxRetries: 10 });
-      const client = new ReferenceClient(socket, false, {
-        answered: () => undefined,
-        lost: () => news.push('lost'),
-        back: () => news.push('back'),
-      });
+      const client = new ReferenceClient(
+        socket,
+        { model: { modelDir: llama, adapterDir: null }, byToken: false },
+        {
+          answered: () => undefined,
+          lost: () => news.push('lost'),
+          back: () => news.push('back'),
+        },
+      );
       try {
         const waiting = client.answers(leaves[0]!);
         finish(replica!.pid);
