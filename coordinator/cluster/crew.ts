@@ -11,6 +11,9 @@ import type { Evidence, Loss } from './loss.js';
 import { News } from './news.js';
 import type { ClusterSettings } from './settings.js';
 
+/** The run does not want this worker, or not yet: it may end, and nothing is wrong. */
+export class NoPlace extends RunError {}
+
 /** Who keeps the crew's processes going. */
 export interface CrewKeeper {
   /** True for a worker that is to be part of the crew. */
@@ -65,13 +68,13 @@ export class Crew {
 
   // ---- told by the streams' handler and by the launcher ----
 
-  /** Takes a worker in. Throws a RunError that says why not. */
+  /** Takes a worker in. @throws NoPlace; RunError that says why it cannot have one */
   admit(hello: v1.Hello.$Properties, stream: WorkerStream): Session {
     const introduction = readHello(hello);
     const { record, sessionId } = introduction;
     const { workerId } = record;
     if (this.#closed || !this.#keeper.expects(workerId) || this.#released.has(workerId)) {
-      throw new RunError(`this run has no place for ${workerId}`);
+      throw new NoPlace(`this run has no place for ${workerId}`);
     }
     if (this.#condemned.has(sessionId)) throw new RunError(`${workerId} was given up already`);
     this.#first ??= record;
