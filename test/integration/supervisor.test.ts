@@ -9,13 +9,15 @@ import { pino } from 'pino';
 import type { Launcher } from '../../coordinator/launch/launcher.js';
 import { ProcessLauncher } from '../../coordinator/launch/process-launcher.js';
 import { startCoordinator } from '../../coordinator/server.js';
+import { spawnChild } from '../../lib/process/child.js';
 import { callUnary, connect } from '../../proto/calls.js';
 import { runService, v1 } from '../../proto/services.js';
 import { fixturePath } from '../parity/fixtures.js';
 import { RunWatch } from '../support/run-watch.js';
+import { StubCoordinator } from '../support/stub-coordinator.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 import { judgedRows, type RunKeys } from '../support/tiny-run.js';
-import type { Pod } from './coordinator-doubles/pod.js';
+import { Pod } from './coordinator-doubles/pod.js';
 import { PodLauncher } from './coordinator-doubles/pod-launcher.js';
 import { until } from './processes.js';
 import { privateCache } from './prospect.js';
@@ -233,6 +235,31 @@ describe('in pods, a run comes to the weights of the embedded one', () => {
     assert.equal(state, v1.RunState.RUN_STATE_FAILED);
     assert.match(reason ?? '', new RegExp(`the reference replica at .*${nothing}`));
     assert.deepEqual(await running.launcher.pods[0]!.exited, { code: 2, signal: null });
+  });
+});
+
+describe('a supervisor', () => {
+  test('is told to end twice: it does not wait for leave', async (t) => {
+    const dir = await temporaryDirectory(t);
+    const coordinator = await StubCoordinator.start(dir);
+    t.after(() => coordinator.close());
+    const place = { dir: join(dir, 'pod'), coordinator: coordinator.address, runId: 'run', node: 0 };
+    const pod = new Pod({ ...place, workersPerNode: 1, threads: 1 });
+    t.after(() => pod.stop({ graceMs: 0 }));
+    await coordinator.receive('worker-0', 'hello');
+    assert.equal((await pod.get('/readyz')).status, 503, 'nobody has taken the worker in');
+    assert.equal((await pod.get('/healthz')).status, 200);
+    await pod.signal('SIGTERM');
+    await coordinator.receive('worker-0', 'leaving');
+    await pod.signal('SIGTERM');
+    assert.deepEqual(await pod.exited, { code: 143, signal: null });
+  });
+
+  test('refuses a command line that it does not understand, as bad input', async () => {
+    const args = ['--coordinator', '127.0.0.1:1', '--run-id', 'run', '--node', 'first'];
+    const child = spawnChild({ name: 'it', entry: entry('worker/supervisor.js'), args, stdio: 'ignore' });
+    await assert.rejects(child.ready, { name: 'ConfigError', message: /^supervisor: --node is first/ });
+    assert.deepEqual(await child.exited, { code: 2, signal: null });
   });
 });
 

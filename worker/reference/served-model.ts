@@ -11,11 +11,14 @@ import type { ReferenceEngine } from './reference-engine.js';
 /** A request for a model that this replica does not serve, or not yet. */
 export class OtherModel extends RunError {}
 
+/** What is known of a model's answers. */
+export type KnownAnswers = Pick<ReferenceCache, 'find' | 'keep' | 'close'>;
+
 interface Open {
   readonly model: ReferenceModel;
   readonly vocabSize: number;
   /** Null to compute every leaf. */
-  readonly cache: ReferenceCache | null;
+  readonly cache: KnownAnswers | null;
   /** Rejects with a ConfigError where the model cannot be loaded. */
   readonly loaded: Promise<void>;
 }
@@ -30,7 +33,7 @@ export class ServedModel {
 
   constructor(
     private readonly engine: EngineThread<ReferenceModel, ReferenceEngine>,
-    private readonly openCache: (model: ReferenceModel) => ReferenceCache | null,
+    private readonly openCache: (model: ReferenceModel) => KnownAnswers | null,
   ) {}
 
   /**

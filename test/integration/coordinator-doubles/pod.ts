@@ -77,7 +77,7 @@ export class Pod {
 
   /** The kubelet starts a sidecar again that ends, for as long as the pod lives, and ends it after the others. */
   async #live(): Promise<ProcessExit> {
-    void this.#replica.exited.then((exit) => this.#replicaExited(exit));
+    this.#restartReplica();
     const exit = await (await this.#supervisor).exited;
     this.#ended = true;
     await this.#replica.stop({ graceMs: 30_000 });
@@ -85,10 +85,12 @@ export class Pod {
     return exit;
   }
 
-  #replicaExited(_exit: ProcessExit): void {
-    if (this.#ended) return;
-    this.#replica = this.#startReplica();
-    void this.#replica.exited.then((exit) => this.#replicaExited(exit));
+  #restartReplica(): void {
+    void this.#replica.exited.then(() => {
+      if (this.#ended) return;
+      this.#replica = this.#startReplica();
+      this.#restartReplica();
+    });
   }
 
   #startReplica(): Child {
