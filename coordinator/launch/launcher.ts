@@ -1,4 +1,3 @@
-import type { UserError } from '../../lib/errors.js';
 import type { ProcessExit } from '../../lib/process/child.js';
 
 /** Where the workers of runs, and their reference replicas, come from. */
@@ -38,8 +37,8 @@ export interface Workforce {
   end(workerId: string): void;
   /** This worker was told to end, and does so by itself; it is ended where it has not after `graceMs`. */
   letGo(workerId: string, graceMs: number): void;
-  /** Where a worker's log is, for a person. */
-  logOf(workerId: string): string;
+  /** The file of a worker's log; null where there is none. */
+  logOf(workerId: string): string | null;
   /** Starts nobody any more, and tells nothing any more; resolves once all workers have ended by themselves. */
   dismiss(): Promise<unknown>;
   /** Ends whatever still runs; workers have `graceMs`. */
@@ -54,7 +53,7 @@ export interface Restart {
   readonly hangs: boolean;
 }
 
-/** What a workforce tells. */
+/** What a workforce tells, once it was opened. */
 export interface WorkforceEvents {
   /** A worker was started, for the first time or again: it is to join soon. */
   started(workerId: string): void;
@@ -64,7 +63,7 @@ export interface WorkforceEvents {
   /** Why workers that should be there are not: what they wait for. */
   waits(reason: string): void;
   /** The run can have no workers any more. */
-  failed(error: UserError): void;
+  failed(error: Error): void;
 }
 
 /** How a worker's process ended, as far as its launcher knows. */

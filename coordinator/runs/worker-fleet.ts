@@ -219,7 +219,8 @@ export class WorkerFleet {
   }
 
   #describe({ workerId, reason }: Loss): string {
-    return `${workerId} ${reason}; see ${this.#workforce.logOf(workerId)}`;
+    const logFile = this.#workforce.logOf(workerId);
+    return `${workerId} ${reason}${logFile === null ? '' : `; see ${logFile}`}`;
   }
 
   /** In the worker's own words, where it could say what is wrong. */
