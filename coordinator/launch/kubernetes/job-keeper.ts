@@ -37,9 +37,12 @@ export class JobKeeper {
     this.#pods = pods;
   }
 
-  /** `onFailed` is called where the Job cannot be had, for a reason that no later try would mend. */
-  start(onFailed: (error: unknown) => void): void {
-    this.#kept = this.#keep().catch((error: unknown) => {
+  /**
+   * `onKept` is called whenever the Job is as it should be; `onFailed` where it cannot be had, for a reason that no later
+   * try would mend.
+   */
+  start(onKept: () => void, onFailed: (error: unknown) => void): void {
+    this.#kept = this.#keep(onKept).catch((error: unknown) => {
       if (!this.#end.signal.aborted) onFailed(error);
     });
   }
@@ -70,13 +73,14 @@ export class JobKeeper {
     await this.#kept;
   }
 
-  async #keep(): Promise<void> {
+  async #keep(onKept: () => void): Promise<void> {
     const { signal } = this.#end;
     const { log, patience } = this.#cluster;
     const what = `the Job ${jobNameOf(this.#run.runId)} cannot be brought about`;
     while (!signal.aborted) {
       const { next } = this.#news;
       await retrying(() => this.#reconcile(), { what, log, pauseMs: patience.pauseMs, signal });
+      onKept();
       await untilAborted(next, signal);
     }
   }

@@ -140,14 +140,21 @@ export class KubernetesApi {
   ): Promise<IncomingMessage> {
     const url = new URL(this.#server + path);
     for (const [key, value] of Object.entries(query ?? {})) url.searchParams.set(key, value);
-    const headers = { accept: 'application/json', ...(contentType && { 'content-type': contentType }) };
+    const content = body === undefined ? '' : JSON.stringify(body);
+    const headers = {
+      accept: 'application/json',
+      // Node would send a DELETE's body without its length, so that the server took it for none.
+      ...(contentType && { 'content-type': contentType, 'content-length': Buffer.byteLength(content) }),
+    };
     const options: RequestOptions = { method, headers, signal };
-    await this.#config.applyToHTTPSOptions(options);
+    await this.#config.applyToHTTPSOptions(options).catch((error: unknown) => {
+      throw asApiError(error);
+    });
     const send = url.protocol === 'http:' ? requestInTheClear : request;
     const answer = await new Promise<IncomingMessage>((resolve, reject) => {
       const sent = send(url, options, resolve);
       sent.on('error', (error) => reject(asApiError(error)));
-      sent.end(body === undefined ? undefined : JSON.stringify(body));
+      sent.end(content);
     });
     const { statusCode = 0 } = answer;
     if (statusCode < 200 || statusCode > 299) {

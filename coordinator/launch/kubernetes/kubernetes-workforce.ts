@@ -49,6 +49,7 @@ export class KubernetesWorkforce implements Workforce {
   readonly #news = new News();
   readonly #end = new AbortController();
   #workers = 0;
+  #failed = false;
   #dismissed = false;
 
   constructor(cluster: Cluster, run: RunSpec, events: WorkforceEvents, onClosed: () => void) {
@@ -58,14 +59,18 @@ export class KubernetesWorkforce implements Workforce {
     this.#onClosed = onClosed;
     this.#waiting = new WaitingNews(cluster.patience.waitingMs, (reason) => events.waits(reason));
     const labelSelector = `${RUN_LABEL}=${run.runId}`;
-    const following = { log: cluster.log, pauseMs: cluster.patience.pauseMs, onChange: () => this.#look() };
+    const following = {
+      log: cluster.log,
+      pauseMs: cluster.patience.pauseMs,
+      onChange: () => this.#changed(),
+    };
     this.#jobs = new Followed(cluster.api, { resource: jobs, schema: jobSchema, labelSelector }, following);
     this.#pods = new Followed(cluster.api, { resource: pods, schema: podSchema, labelSelector }, following);
     this.#keeper = new JobKeeper(cluster, run, this.#jobs, this.#pods);
     const fail = (error: unknown) => this.#fail(error);
     this.#jobs.start(fail);
     this.#pods.start(fail);
-    this.#keeper.start(fail);
+    this.#keeper.start(() => this.#observe(), fail);
   }
 
   setWorkers(count: number): void {
@@ -120,10 +125,15 @@ export class KubernetesWorkforce implements Workforce {
 
   // ---- what the cluster says ----
 
-  /** Anything may have changed. */
-  #look(): void {
+  /** Something of the Job or the pods has. */
+  #changed(): void {
     this.#keeper.look();
     this.#news.tell();
+    this.#observe();
+  }
+
+  /** Tells what is new. */
+  #observe(): void {
     const { job, size } = this.#keeper;
     const { items } = this.#pods;
     if (this.#dismissed || job === undefined || size === null || items === null) return;
@@ -161,7 +171,8 @@ export class KubernetesWorkforce implements Workforce {
   #tellOfFailure({ metadata, status }: Job): void {
     const failed = conditionOf(status?.conditions, 'Failed');
     if (failed === undefined) return;
-    const last = [...this.#ends.values()].at(-1)?.lastWords ?? '';
+    // Those that ended by themselves: with a Job that fails, the others are told to.
+    const last = [...this.#ends.values()].findLast(({ code }) => code !== null)?.lastWords ?? '';
     const why = failed.message ?? failed.reason ?? 'it does not say why';
     const text = `the Job ${metadata.name} has failed: ${why}${last === '' ? '' : ` (${last})`}`;
     // By the exit code for bad input: see the Job's failure rules.
@@ -176,13 +187,14 @@ export class KubernetesWorkforce implements Workforce {
     void this.#queued?.objects.stop();
     const labelSelector = queuedSelector(settings.queueing, job);
     const selection = { resource: queueResource, schema: queuedSchema, labelSelector };
-    const following = { log, pauseMs: patience.pauseMs, onChange: () => this.#look() };
+    const following = { log, pauseMs: patience.pauseMs, onChange: () => this.#changed() };
     const objects = new Followed(api, selection, following).start((error) => this.#fail(error));
     this.#queued = { ofJob, objects };
   }
 
   #fail(error: unknown): void {
-    if (this.#dismissed) return;
+    if (this.#dismissed || this.#failed) return;
+    this.#failed = true;
     if (error instanceof ApiError) {
       const job = `the Job ${jobNameOf(this.#run.runId)}`;
       this.#events.failed(new RunError(`Kubernetes refuses ${job}, or to tell of it: ${error.message}`));
