@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util';
 import { ConfigError, ExitCode, messageOf, UserError } from '../lib/errors.js';
 import { createLogger } from '../lib/log.js';
 import { announceFailure, announceReady, exitWithParent } from '../lib/process/lifeline.js';
-import { ProcessLauncher } from './launch/process-launcher.js';
+import { launcherFlags, readLauncher } from './launch/options.js';
 import { startCoordinator, type Coordinator } from './server.js';
 
 const log = createLogger('coordinator');
@@ -14,8 +14,14 @@ const log = createLogger('coordinator');
  *     node coordinator/main.js --state-dir DIR --listen 127.0.0.1:0 [--metrics-listen 127.0.0.1:0]
  *       --worker-entry FILE --reference-entry FILE
  *
+ * or, with workers on a cluster, in place of the last line (the chart's coordinator does that):
+ *
+ *       --launcher kubernetes --pod NAME --namespace NAME --worker-template FILE --gpu-resource NAME
+ *       --gpus-per-node COUNT --reference-mode dedicated|shared --queueing none|kueue|volcano [--queue NAME]
+ *
  * SIGTERM, SIGINT and the end of the parent all stop it in order: it has a checkpoint of the current run written, stops
- * its children and closes the journal. Started again on the same state, it goes on with the run.
+ * its children and closes the journal. Started again on the same state, it goes on with the run. Workers on a cluster wait
+ * for that.
  */
 async function main(): Promise<void> {
   const options = readOptions();
@@ -38,8 +44,7 @@ const commandLine = {
   'state-dir': text,
   listen: { ...text, default: '127.0.0.1:0' },
   'metrics-listen': text,
-  'worker-entry': text,
-  'reference-entry': text,
+  ...launcherFlags,
 };
 
 function parseCommandLine() {
@@ -52,20 +57,13 @@ function parseCommandLine() {
 
 function readOptions() {
   const values = parseCommandLine();
-  const required = (name: 'state-dir' | 'worker-entry' | 'reference-entry'): string => {
-    const value = values[name];
-    if (value === undefined) throw new ConfigError(`--${name} is missing`);
-    return value;
-  };
-  const stateDir = resolve(required('state-dir'));
-  const workerEntry = required('worker-entry');
-  const referenceEntry = required('reference-entry');
+  if (values['state-dir'] === undefined) throw new ConfigError('--state-dir is missing');
+  const stateDir = resolve(values['state-dir']);
   return {
     stateDir,
     listen: values.listen,
     metricsListen: values['metrics-listen'] ?? null,
-    makeLauncher: (coordinatorAddress: string) =>
-      new ProcessLauncher({ workerEntry, referenceEntry, coordinatorAddress, stateDir }),
+    makeLauncher: readLauncher(values, stateDir, log),
   };
 }
 

@@ -14,7 +14,7 @@ import { pageAccess } from './page/access.js';
 import { livePage } from './page/page.js';
 import { executeRun } from './runs/execute.js';
 import { RunQueue } from './runs/run-queue.js';
-import type { RunState } from './runs/state.js';
+import { hasEnded, type RunState } from './runs/state.js';
 import { runHandlers } from './service/run-service.js';
 import { toStatus } from './service/status.js';
 import { Telemetry } from './telemetry/telemetry.js';
@@ -31,7 +31,7 @@ export interface CoordinatorOptions {
   /** Opens the page where it is served to other machines; absent for a page that only this machine sees. */
   readonly pageToken?: string | null;
   /** Makes the launcher, which tells workers the coordinator's address. */
-  readonly makeLauncher: (coordinatorAddress: string) => Launcher;
+  readonly makeLauncher: (coordinatorAddress: string) => Launcher | Promise<Launcher>;
   readonly cluster?: Partial<ClusterSettings>;
   readonly log: Logger;
   /** Called where the coordinator cannot go on, because the journal cannot be written. */
@@ -91,7 +91,11 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   };
   try {
     const address = await bind(server, options.listen);
-    launcher = options.makeLauncher(address);
+    launcher = await options.makeLauncher(address);
+    await launcher.endLeftovers((runId) => {
+      const run = journal.findRun(runId);
+      return run !== undefined && !hasEnded(run.state);
+    });
     if (options.metricsListen !== null) {
       const monitored = { metrics: () => telemetry.registry.metrics(), ready: () => ready };
       const access = pageAccess(parseListen(options.metricsListen).host, options.pageToken ?? null);

@@ -1,11 +1,5 @@
 import { join } from 'node:path';
-import type {
-  LaunchedProcess,
-  LaunchedReference,
-  Launcher,
-  WorkerSpec,
-} from '../../../coordinator/launch/launcher.js';
-import type { ProcessExit } from '../../../lib/process/child.js';
+import type { Launcher, RunSpec, Workforce, WorkforceEvents } from '../../../coordinator/launch/launcher.js';
 import { Pod } from './pod.js';
 
 export interface PodLauncherOptions {
@@ -14,50 +8,32 @@ export interface PodLauncherOptions {
   readonly workersPerNode: number;
 }
 
-/**
- * Launches a pod for each node of a run, and another one in the place of a pod that has ended. What becomes of a worker
- * in its pod is the supervisor's business.
- */
+/** Launches a pod for each node of a run. What becomes of a worker in its pod is the supervisor's business. */
 export class PodLauncher implements Launcher {
+  /** The pods bring their own. */
+  readonly replicas = null;
   /** All that were started, in that order. */
   readonly pods: Pod[] = [];
-  readonly #living = new Map<number, Pod>();
   readonly #options: PodLauncherOptions;
 
   constructor(options: PodLauncherOptions) {
     this.#options = options;
   }
 
-  launchWorker(spec: WorkerSpec): LaunchedProcess {
-    const { workerId } = spec;
-    const node = Math.floor(Number(workerId.replace('worker-', '')) / this.#options.workersPerNode);
-    const pod = this.#living.get(node) ?? this.#startPod(node, spec);
-    const forgotten = ended();
-    const stop = () => forgotten.end({ code: null, signal: 'SIGTERM' });
-    return { name: workerId, exited: Promise.race([pod.exited, forgotten.exited]), stop };
-  }
-
-  #startPod(node: number, { runId, threads }: WorkerSpec): Pod {
+  openRun(run: RunSpec, events: WorkforceEvents): Workforce {
     const { dir, coordinatorAddress: coordinator, workersPerNode } = this.#options;
-    const podDir = join(dir, `pod-${this.pods.length}`);
-    const pod = new Pod({ dir: podDir, coordinator, runId, node, workersPerNode, threads });
-    this.pods.push(pod);
-    this.#living.set(node, pod);
-    void pod.exited.then(() => this.#living.delete(node));
-    return pod;
+    const { runId, threads } = run;
+    const start = (node: number): Pod => {
+      const podDir = join(dir, `pod-${this.pods.length}`);
+      const pod = new Pod({ dir: podDir, coordinator, runId, node, workersPerNode, threads });
+      this.pods.push(pod);
+      return pod;
+    };
+    return new PodWorkforce(workersPerNode, start, events);
   }
 
-  /** The pods bring their own, and tell their workers where. */
-  launchReference(): LaunchedReference {
-    const { exited, end } = ended();
-    return {
-      name: 'reference',
-      socket: '/nowhere/reference.sock',
-      ready: Promise.resolve(),
-      exited,
-      isServing: () => Promise.resolve(true),
-      stop: () => end({ code: 0, signal: null }),
-    };
+  endLeftovers(): Promise<void> {
+    return Promise.resolve();
   }
 
   async close(): Promise<void> {
@@ -65,12 +41,57 @@ export class PodLauncher implements Launcher {
   }
 }
 
-function ended() {
-  let resolve!: (exit: ProcessExit) => void;
-  const exited = new Promise<ProcessExit>((resolve_) => (resolve = resolve_));
-  const end = (exit: ProcessExit) => {
-    resolve(exit);
-    return exited;
-  };
-  return { exited, end };
+/** Starts another pod in the place of one that has ended, where one of its workers is wanted again. */
+class PodWorkforce implements Workforce {
+  readonly abandon = null;
+  readonly #workersPerNode: number;
+  readonly #start: (node: number) => Pod;
+  readonly #events: WorkforceEvents;
+  readonly #living = new Map<number, Pod>();
+  #count = 0;
+  #dismissed = false;
+
+  constructor(workersPerNode: number, start: (node: number) => Pod, events: WorkforceEvents) {
+    this.#workersPerNode = workersPerNode;
+    this.#start = start;
+    this.#events = events;
+  }
+
+  setWorkers(count: number): void {
+    for (; this.#count < count; this.#count++) this.restart(`worker-${this.#count}`);
+  }
+
+  restart(workerId: string): void {
+    const node = Math.floor(Number(workerId.replace('worker-', '')) / this.#workersPerNode);
+    if (!this.#living.has(node)) {
+      const pod = this.#start(node);
+      this.#living.set(node, pod);
+      void pod.exited.then((exit) => {
+        this.#living.delete(node);
+        for (let slot = 0; slot < this.#workersPerNode && !this.#dismissed; slot++) {
+          const index = node * this.#workersPerNode + slot;
+          if (index < this.#count) this.#events.exited(`worker-${index}`, exit);
+        }
+      });
+    }
+    this.#events.started(workerId);
+  }
+
+  end(): void {}
+
+  letGo(): void {}
+
+  logOf(): null {
+    return null;
+  }
+
+  dismiss(): Promise<unknown> {
+    this.#dismissed = true;
+    return Promise.all([...this.#living.values()].map(({ exited }) => exited));
+  }
+
+  async close(options: { readonly graceMs: number }): Promise<void> {
+    void this.dismiss();
+    await Promise.all([...this.#living.values()].map((pod) => pod.stop(options)));
+  }
 }
