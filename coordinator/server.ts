@@ -1,11 +1,13 @@
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Server, ServerCredentials } from '@grpc/grpc-js';
 import { HealthImplementation } from 'grpc-health-check';
 import { ConfigError } from '../lib/errors.js';
 import type { Logger } from '../lib/log.js';
 import { MonitoringServer, parseListen } from '../lib/monitoring-server.js';
+import { packageVersion } from '../lib/package.js';
 import { channelOptions, serve } from '../proto/calls.js';
-import { clusterService, runService } from '../proto/services.js';
+import { clusterService, runService, uploadService } from '../proto/services.js';
 import { clusterHandlers, type OpenCrews } from './cluster/cluster-service.js';
 import { defaultClusterSettings, type ClusterSettings } from './cluster/settings.js';
 import { Journal } from './journal/journal.js';
@@ -15,9 +17,13 @@ import { livePage } from './page/page.js';
 import { executeRun } from './runs/execute.js';
 import { RunQueue } from './runs/run-queue.js';
 import { hasEnded, type RunState } from './runs/state.js';
+import type { PathPolicy } from './service/path-policy.js';
 import { runHandlers } from './service/run-service.js';
 import { toStatus } from './service/status.js';
 import { Telemetry } from './telemetry/telemetry.js';
+import { uploadHandlers } from './uploads/upload-service.js';
+import { UploadStore } from './uploads/upload-store.js';
+import { UploadTrees } from './uploads/upload-trees.js';
 
 /** What watchers have to read their last events when the coordinator stops. */
 const LAST_WORDS_MS = 1_000;
@@ -30,8 +36,12 @@ export interface CoordinatorOptions {
   readonly metricsListen: string | null;
   /** Opens the page where it is served to other machines; absent for a page that only this machine sees. */
   readonly pageToken?: string | null;
+  /** Where the paths of submitted runs may lead. */
+  readonly paths: PathPolicy;
   /** Makes the launcher, which tells workers the coordinator's address. */
   readonly makeLauncher: (coordinatorAddress: string) => Launcher | Promise<Launcher>;
+  /** Of all runs together; null for one run at a time, with as many as it wants. */
+  readonly maxWorkers: number | null;
   readonly cluster?: Partial<ClusterSettings>;
   readonly log: Logger;
   /** Called where the coordinator cannot go on, because the journal cannot be written. */
@@ -42,20 +52,27 @@ export interface Coordinator {
   /** `host:port`. */
   readonly address: string;
   readonly metricsAddress: string | null;
+  /** Where the live page is; null where nobody may see it. */
+  readonly page: { readonly address: string; readonly needsToken: boolean } | null;
   /**
-   * Suspends the current run, after a checkpoint of its last committed step, and frees everything, once. A coordinator
-   * that is started on the same state goes on with it, and with the queued ones.
+   * Suspends the current runs, after a checkpoint of the last committed step of each, and frees everything, once. A
+   * coordinator that is started on the same state goes on with them, and with the queued ones.
    */
   stop(reason: string): Promise<void>;
 }
 
 /** Starts a coordinator in this process. Rejects with a UserError where its state or addresses are taken. */
 export async function startCoordinator(options: CoordinatorOptions): Promise<Coordinator> {
-  const { log, onFatal } = options;
+  const { log, onFatal, maxWorkers } = options;
   const journal = Journal.open(options.stateDir);
   for (const { id } of journal.requeueInterruptedRuns()) {
     log.warn({ runId: id }, 'the run was under way when the coordinator ended: it goes on');
   }
+
+  const uploads = join(options.stateDir, 'uploads');
+  const store = new UploadStore(uploads);
+  const trees = new UploadTrees(join(uploads, 'trees'), store);
+  const places = { paths: options.paths, trees, runsDir: join(options.stateDir, 'runs') };
 
   const crews: OpenCrews = new Map();
   const telemetry = new Telemetry(() => countStates(journal));
@@ -71,12 +88,20 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   const queue = new RunQueue(
     journal,
     (run, control) => executeRun(run, { ...services, launcher: launcher! }, control),
-    log,
-    onFatal,
+    { maxWorkers, log, onFatal },
   );
 
   const server = new Server(channelOptions);
-  serve(server, runService, runHandlers(journal, queue), toStatus);
+  let page: Coordinator['page'] = null;
+  const about = () => ({
+    version: packageVersion(),
+    sharedRoots: options.paths.kind === 'shared' ? [...options.paths.roots] : [],
+    maxWorkers: queue.maxWorkers ?? 0,
+    workersInUse: queue.workersInUse,
+    pageAddress: page?.address ?? '',
+  });
+  serve(server, runService, runHandlers(journal, queue, places, about), toStatus);
+  serve(server, uploadService, uploadHandlers(store), toStatus);
   serve(server, clusterService, clusterHandlers(crews), toStatus);
   const health = new HealthImplementation({ '': 'SERVING' });
   health.addToServer(server);
@@ -90,6 +115,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     journal.close();
   };
   try {
+    await trees.removeLeftovers();
     const address = await bind(server, options.listen);
     launcher = await options.makeLauncher(address);
     await launcher.endLeftovers((runId) => {
@@ -100,6 +126,8 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
       const monitored = { metrics: () => telemetry.registry.metrics(), ready: () => ready };
       const access = pageAccess(parseListen(options.metricsListen).host, options.pageToken ?? null);
       monitoring = await MonitoringServer.start(options.metricsListen, monitored, livePage(journal, access));
+      if (access.kind !== 'closed')
+        page = { address: monitoring.address, needsToken: access.kind === 'token' };
     }
     ready = true;
     queue.wake();
@@ -111,7 +139,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
       await release();
     };
     const stop = (reason: string) => (stopped ??= stopOnce(reason));
-    return { address, metricsAddress: monitoring?.address ?? null, stop };
+    return { address, metricsAddress: monitoring?.address ?? null, page, stop };
   } catch (error) {
     await release();
     throw error;

@@ -45,6 +45,19 @@ function rpc<F extends Flow, RequestOut, RequestIn, ResponseOut, ResponseIn>(
   };
 }
 
+/** The same method, whose responses may come as they travel, too: what many are told is encoded once. */
+function relaying<F extends Flow, RequestIn, RequestOut, ResponseIn, ResponseOut>(
+  method: Rpc<F, RequestIn, RequestOut, ResponseIn, ResponseOut>,
+): Rpc<F, RequestIn, RequestOut, ResponseIn | Uint8Array, ResponseOut> {
+  return {
+    ...method,
+    responseSerialize: (value) =>
+      value instanceof Uint8Array
+        ? Buffer.from(value.buffer, value.byteOffset, value.byteLength)
+        : method.responseSerialize(value),
+  };
+}
+
 /** Runs, for people: see runs.proto. */
 export const runService = {
   submitRun: rpc('unary', '/prospect.v1.RunService/SubmitRun', v1.SubmitRunRequest, v1.SubmitRunResponse),
@@ -53,7 +66,9 @@ export const runService = {
   cancelRun: rpc('unary', '/prospect.v1.RunService/CancelRun', v1.CancelRunRequest, v1.CancelRunResponse),
   resumeRun: rpc('unary', '/prospect.v1.RunService/ResumeRun', v1.ResumeRunRequest, v1.ResumeRunResponse),
   resizeRun: rpc('unary', '/prospect.v1.RunService/ResizeRun', v1.ResizeRunRequest, v1.ResizeRunResponse),
-  watchRun: rpc('serverStream', '/prospect.v1.RunService/WatchRun', v1.WatchRunRequest, v1.WatchRunResponse),
+  watchRun: relaying(
+    rpc('serverStream', '/prospect.v1.RunService/WatchRun', v1.WatchRunRequest, v1.WatchRunResponse),
+  ),
   readLog: rpc('serverStream', '/prospect.v1.RunService/ReadLog', v1.ReadLogRequest, v1.ReadLogResponse),
   getCoordinator: rpc(
     'unary',

@@ -4,6 +4,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 
 import { encodeManifest, MANIFEST_FILE, type ManifestPart } from '../../lib/checkpoint/manifest.js';
 import { messageOf, RunError } from '../../lib/errors.js';
+import { syncDirectory } from '../../lib/sync-directory.js';
 import {
   compareIds,
   directoryName,
@@ -55,7 +56,7 @@ export class CheckpointStore {
     const begun = join(this.#root, temporaryName(id));
     try {
       const isNew = (await mkdir(this.#root, { recursive: true })) !== undefined;
-      if (isNew) await sync(dirname(this.#root));
+      if (isNew) await syncDirectory(dirname(this.#root));
       await mkdir(begun);
       return begun;
     } catch (error) {
@@ -84,7 +85,7 @@ export class CheckpointStore {
       bytes = await complete(begun, checkpoint);
       await this.#discard(checkpoint);
       await rename(begun, directory);
-      await sync(this.#root);
+      await syncDirectory(this.#root);
     } catch (error) {
       await this.abandon(begun);
       throw cannotBeWritten(directory, error);
@@ -193,7 +194,7 @@ async function complete(begun: string, { stage, step, updates, parts }: FinishCh
   });
   for (const part of parts) await checkPartSize(begun, part);
   await writeDurably(join(begun, MANIFEST_FILE), text);
-  await sync(begun);
+  await syncDirectory(begun);
   return parts.reduce((sum, { bytes }) => sum + bytes, Buffer.byteLength(text));
 }
 
@@ -201,16 +202,6 @@ async function writeDurably(path: string, text: string): Promise<void> {
   const handle = await open(path, 'wx');
   try {
     await handle.writeFile(text);
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-}
-
-/** The names in a directory must survive a power failure too. */
-async function sync(directory: string): Promise<void> {
-  const handle = await open(directory, 'r');
-  try {
     await handle.sync();
   } finally {
     await handle.close();

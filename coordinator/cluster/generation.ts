@@ -5,7 +5,7 @@ import type { CrewMember, FromWorker, ToWorker } from './crew-member.js';
 import { Inbox } from './inbox.js';
 
 /** What a generation waits for; everything else arrives beside it. */
-export type ReplyKind = 'generationReady' | 'stepReport' | 'modelSaved';
+export type ReplyKind = 'generationReady' | 'stepReport' | 'evaluationReport' | 'samples' | 'modelSaved';
 
 /** What a member says of a collective operation that failed. */
 export interface Complaint {

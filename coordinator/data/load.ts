@@ -6,15 +6,15 @@ import type { RawRow } from './formats/raw-row.js';
 import { fitCompletion, fitPrompt, type LengthLimits } from './length-rule.js';
 import { parseRow } from './parse-row.js';
 import { answersFor, requirePair, type RowUse } from './row-use.js';
-import type { JudgedRow } from './row.js';
+import type { Answer, JudgedRow } from './row.js';
 import type { TextTokenizer } from './tokenizer.js';
 
 /** Told of every row as it is read. */
 export interface RowWatcher {
   /** A row that cannot be used, at `file:line`. */
   bad(where: string, reason: string): void;
-  /** One of a row's answers, before it is cut to length. */
-  answer(where: string, answer: EncodedAnswer): void;
+  /** One of a row's answers, before it is cut to length, and what it is made of. */
+  answer(where: string, answer: EncodedAnswer, kind: Answer['kind']): void;
 }
 
 export interface LoadPairsOptions extends LengthLimits {
@@ -62,7 +62,7 @@ export async function loadExamples(
   return load(file, options, (raw, report) => {
     const answers = answersFor(options.rows, parseRow(raw.parse()), tokenizer);
     const encoded = answers.map((judged) => ({ ...judged, ...encodeAnswer(judged.answer, tokenizer) }));
-    for (const one of encoded) options.watcher?.answer(raw.where, one);
+    for (const one of encoded) options.watcher?.answer(raw.where, one, one.answer.kind);
     return encoded.map((one) => toExample(raw, one, options, report));
   });
 }
@@ -78,9 +78,10 @@ export async function loadPairs(
 ): Promise<Loaded<PairedExample>> {
   const { maxLength, maxPromptLength, watcher } = options;
   return load(file, options, (raw, report) => {
-    const encoded = encodePair(requirePair(parseRow(raw.parse())), tokenizer);
+    const pair = requirePair(parseRow(raw.parse()));
+    const encoded = encodePair(pair, tokenizer);
     for (const completionIds of [encoded.chosenIds, encoded.rejectedIds]) {
-      watcher?.answer(raw.where, { promptIds: encoded.promptIds, completionIds });
+      watcher?.answer(raw.where, { promptIds: encoded.promptIds, completionIds }, pair.chosen.kind);
     }
     const promptIds = fitPrompt(encoded.promptIds, maxPromptLength);
     const chosenIds = fitCompletion(encoded.chosenIds, promptIds.length, maxLength);
@@ -155,7 +156,10 @@ function noUsableRow(file: string, report: DataReport): ConfigError {
   const reasons = [...report.skipped].map(([reason, count]) => `${count} skipped: ${reason}`);
   if (report.leftOut > 0) reasons.push(`${report.leftOut} undesirable, which sft leaves out`);
   const details = reasons.length > 0 ? ` (${reasons.join('; ')})` : '';
-  return new ConfigError(`${file}: no usable row of ${report.rows}${details}`);
+  return new ConfigError(
+    `${file}: no usable row of ${report.rows}${details}; ` +
+      `"prospect data inspect ${file}" shows what it holds, and how to convert it`,
+  );
 }
 
 function countAll(counts: ReadonlyMap<string, number>): number {

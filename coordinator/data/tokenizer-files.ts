@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { ConfigError, messageOf } from '../../lib/errors.js';
+import { ConfigError, hasCode, messageOf } from '../../lib/errors.js';
+import { explainNoModel } from '../../lib/model-directory.js';
 
 const SpecialToken = z
   .union([z.string(), z.object({ content: z.string() }).transform((token) => token.content)])
@@ -45,7 +46,8 @@ export function readTokenizerFiles(modelDir: string): TokenizerFiles {
   const tokenizer = readJson(modelDir, 'tokenizer.json', z.looseObject({}));
   if (tokenizer === null) {
     throw new ConfigError(
-      `${modelDir} has no tokenizer.json: give a Hugging Face directory with a fast tokenizer`,
+      explainNoModel(modelDir) ??
+        `${modelDir} has no tokenizer.json: give a Hugging Face directory with a fast tokenizer`,
     );
   }
   const config = readJson(modelDir, 'tokenizer_config.json', TokenizerConfig) ?? {};
@@ -91,7 +93,7 @@ function readText(dir: string, name: string): string | null {
   try {
     return readFileSync(join(dir, name), 'utf8');
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null;
+    if (hasCode(error, 'ENOENT')) return null;
     throw new ConfigError(`cannot read ${join(dir, name)}: ${messageOf(error)}`);
   }
 }

@@ -11,6 +11,7 @@ import {
   toStepRecord,
   type CheckpointRecord,
   type CommittedStep,
+  type EvaluationRecord,
   type FailureKind,
   type MemberRecord,
   type NewRun,
@@ -27,8 +28,13 @@ export interface Outcome {
   readonly failureKind: FailureKind | null;
 }
 
+const endOfQueue = 'SELECT coalesce(max(queue_position), 0) + 1 FROM runs';
+
 /** What may be told to those who watch a run, besides its state and its steps, which other methods record. */
 export type RunEvent = Omit<v1.WatchRunResponse.$Properties, 'sequence' | 'timeMs'>;
+
+/** Events read at once. */
+const PAGE_EVENTS = 256;
 
 /**
  * The coordinator's durable memory: one SQLite file in the state directory. Every method is one transaction that is on
@@ -64,17 +70,17 @@ export class Journal {
     this.#lock.release();
   }
 
-  /** Records a new run as queued. */
-  addRun({ id, name, runYaml, outputDir, skipBadRows, workers }: NewRun): RunRecord {
+  /** Records a new run as queued, behind all others. */
+  addRun({ id, name, runYaml, outputDir, skipBadRows, workers }: NewRun, waitsFor = ''): RunRecord {
     return this.#change(id, () => {
       const now = Date.now();
       this.#database
         .prepare(
           `INSERT INTO runs (id, name, state, reason, failure_kind, run_yaml, output_dir, skip_bad_rows, workers,
-             committed_steps, skipped_steps, total_steps, created_at_ms, updated_at_ms)
-             VALUES (?, ?, 'queued', '', NULL, ?, ?, ?, ?, 0, 0, 0, ?, ?)`,
+             queue_position, waits_for, committed_steps, skipped_steps, total_steps, created_at_ms, updated_at_ms)
+             VALUES (?, ?, 'queued', '', NULL, ?, ?, ?, ?, (${endOfQueue}), ?, 0, 0, 0, ?, ?)`,
         )
-        .run(id, name, runYaml, outputDir, skipBadRows ? 1 : 0, workers, now, now);
+        .run(id, name, runYaml, outputDir, skipBadRows ? 1 : 0, workers, waitsFor, now, now);
       return this.#appendState(id);
     });
   }
@@ -89,14 +95,37 @@ export class Journal {
     return (this.#database.prepare('SELECT * FROM runs ORDER BY position').all() as RunRow[]).map(toRecord);
   }
 
+  /** Queued runs, in the order in which they start. */
+  queuedRuns(): RunRecord[] {
+    const rows = this.#database
+      .prepare("SELECT * FROM runs WHERE state = 'queued' ORDER BY queue_position")
+      .all() as RunRow[];
+    return rows.map(toRecord);
+  }
+
   /** Moves a run to its next state; one that the transition table does not allow is a defect. */
   transition(id: string, to: RunState, outcome: Outcome = { reason: '', failureKind: null }): RunRecord {
     return this.#change(id, () => {
-      const { state: from } = this.#run(id);
-      if (!mayBecome(from, to)) throw new Error(`run ${id} cannot go from ${from} to ${to}`);
+      this.#move(id, to, outcome);
+      return this.#appendState(id);
+    });
+  }
+
+  /** Queues a run again that has ended, behind all others. */
+  requeue(id: string, waitsFor: string): RunRecord {
+    return this.#change(id, () => {
+      this.#move(id, 'queued', { reason: '', failureKind: null });
       this.#database
-        .prepare('UPDATE runs SET state = ?, reason = ?, failure_kind = ?, updated_at_ms = ? WHERE id = ?')
-        .run(to, outcome.reason, outcome.failureKind, Date.now(), id);
+        .prepare(`UPDATE runs SET queue_position = (${endOfQueue}), waits_for = ? WHERE id = ?`)
+        .run(waitsFor, id);
+      return this.#appendState(id);
+    });
+  }
+
+  /** Records what a queued run waits for. */
+  setWaitsFor(id: string, waitsFor: string): RunRecord {
+    return this.#change(id, () => {
+      this.#database.prepare('UPDATE runs SET waits_for = ? WHERE id = ?').run(waitsFor, id);
       return this.#appendState(id);
     });
   }
@@ -232,6 +261,28 @@ export class Journal {
     return updates;
   }
 
+  /** Records how held-out rows were judged, in `durationMs`. */
+  addEvaluation(
+    id: string,
+    { stage, step, metricsJson, durationMs }: EvaluationRecord & { readonly durationMs: number },
+  ): void {
+    this.#change(id, () => {
+      this.#database
+        .prepare('INSERT INTO evaluations (run_id, stage, step, metrics_json) VALUES (?, ?, ?, ?)')
+        .run(id, stage, step, metricsJson);
+      this.#append(id, { evaluated: { stage, step, metricsJson, durationMs } });
+    });
+  }
+
+  /** All judgements of held-out rows, in order. */
+  evaluations(id: string): EvaluationRecord[] {
+    return this.#database
+      .prepare(
+        'SELECT stage, step, metrics_json AS metricsJson FROM evaluations WHERE run_id = ? ORDER BY stage, step',
+      )
+      .all(id) as EvaluationRecord[];
+  }
+
   /** Records a checkpoint that is complete. */
   addCheckpoint(id: string, { stage, step, directory, bytes, durationMs }: CheckpointRecord): void {
     this.#change(id, () => {
@@ -256,10 +307,33 @@ export class Journal {
 
   /** The next events with a sequence number above `after`, at most `limit`. */
   eventsAfter(id: string, after: number, limit: number): v1.WatchRunResponse[] {
+    return this.encodedEventsAfter(id, after, limit).map((bytes) => v1.WatchRunResponse.decode(bytes));
+  }
+
+  /** The same, as they travel. Their sequence numbers follow one another without a gap. */
+  encodedEventsAfter(id: string, after: number, limit: number): Uint8Array[] {
     const rows = this.#database
       .prepare('SELECT message FROM events WHERE run_id = ? AND sequence > ? ORDER BY sequence LIMIT ?')
       .all(id, after, limit) as { message: ArrayBuffer }[];
-    return rows.map(({ message }) => v1.WatchRunResponse.decode(new Uint8Array(message)));
+    return rows.map(({ message }) => new Uint8Array(message));
+  }
+
+  /** The sequence number of the last event; 0 for none. */
+  lastSequence(id: string): number {
+    const { last } = this.#database
+      .prepare('SELECT coalesce(max(sequence), 0) AS last FROM events WHERE run_id = ?')
+      .get(id) as { last: number };
+    return last;
+  }
+
+  /** All events of a run so far, read a few at a time. */
+  *events(id: string): Generator<v1.WatchRunResponse> {
+    for (let after = 0; ;) {
+      const page = this.eventsAfter(id, after, PAGE_EVENTS);
+      yield* page;
+      if (page.length === 0) return;
+      after = page.at(-1)!.sequence;
+    }
   }
 
   /** Calls `listener` after every new event of a run, until the returned function is called. */
@@ -272,7 +346,7 @@ export class Journal {
     };
   }
 
-  /** Queues the runs again that a coordinator left in the middle. */
+  /** Queues the runs again that a coordinator left in the middle, each at its old place: before all that had not begun. */
   requeueInterruptedRuns(): RunRecord[] {
     return this.runs()
       .filter(({ state }) => isUnderWay(state))
@@ -283,6 +357,16 @@ export class Journal {
     const run = this.findRun(id);
     if (run === undefined) throw new Error(`the journal has no run ${id}`);
     return run;
+  }
+
+  #move(id: string, to: RunState, { reason, failureKind }: Outcome): void {
+    const { state: from } = this.#run(id);
+    if (!mayBecome(from, to)) throw new Error(`run ${id} cannot go from ${from} to ${to}`);
+    this.#database
+      .prepare(
+        `UPDATE runs SET state = ?, reason = ?, failure_kind = ?, waits_for = '', updated_at_ms = ? WHERE id = ?`,
+      )
+      .run(to, reason, failureKind, Date.now(), id);
   }
 
   #transact<Result>(body: () => Result): Result {
@@ -302,10 +386,7 @@ export class Journal {
   }
 
   #append(id: string, event: RunEvent): void {
-    const { last } = this.#database
-      .prepare('SELECT coalesce(max(sequence), 0) AS last FROM events WHERE run_id = ?')
-      .get(id) as { last: number };
-    const sequence = last + 1;
+    const sequence = this.lastSequence(id) + 1;
     const message = v1.WatchRunResponse.encode({ ...event, sequence, timeMs: Date.now() }).finish();
     this.#database
       .prepare('INSERT INTO events (run_id, sequence, message) VALUES (?, ?, ?)')

@@ -22,6 +22,7 @@ export function runMessage(run: RunRecord): v1.Run.$Properties {
   return {
     id: run.id,
     name: run.name,
+    waitsFor: run.waitsFor,
     state: wireStates[run.state],
     reason: run.reason,
     failureKind:

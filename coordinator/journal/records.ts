@@ -17,6 +17,8 @@ export interface RunRecord {
   readonly skipBadRows: boolean;
   /** How many workers it should have now. */
   readonly workers: number;
+  /** What it waits for where it is queued; empty otherwise. */
+  readonly waitsFor: string;
   readonly committedSteps: number;
   /** Those of them that changed no weight. */
   readonly skippedSteps: number;
@@ -74,6 +76,14 @@ export interface StageRecord {
   readonly completed: boolean;
 }
 
+/** Held-out rows, as they were judged after a step. */
+export interface EvaluationRecord {
+  readonly stage: number;
+  /** 0 for the stage's start. */
+  readonly step: number;
+  readonly metricsJson: string;
+}
+
 export interface CheckpointRecord {
   readonly stage: number;
   readonly step: number;
@@ -103,6 +113,7 @@ export interface RunRow {
   readonly output_dir: string;
   readonly skip_bad_rows: number;
   readonly workers: number;
+  readonly waits_for: string;
   readonly committed_steps: number;
   readonly skipped_steps: number;
   readonly total_steps: number;
@@ -121,6 +132,7 @@ export function toRecord(row: RunRow): RunRecord {
     outputDir: row.output_dir,
     skipBadRows: row.skip_bad_rows !== 0,
     workers: row.workers,
+    waitsFor: row.waits_for,
     committedSteps: row.committed_steps,
     skippedSteps: row.skipped_steps,
     totalSteps: row.total_steps,

@@ -16,7 +16,9 @@ const evaluations = `
 export const upgrades: Readonly<Record<number, string>> = {
   3: `
     ALTER TABLE runs ADD COLUMN name TEXT NOT NULL DEFAULT '';
-    UPDATE runs SET name = id;
+    ALTER TABLE runs ADD COLUMN queue_position INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE runs ADD COLUMN waits_for TEXT NOT NULL DEFAULT '';
+    UPDATE runs SET name = id, queue_position = position;
     ${evaluations}
   `,
 };
@@ -34,6 +36,10 @@ export const schema = `
     skip_bad_rows   INTEGER NOT NULL,
     -- How many it should have now.
     workers         INTEGER NOT NULL,
+    -- Queued runs start in this order; one that is resumed goes to the end.
+    queue_position  INTEGER NOT NULL,
+    -- What a queued run waits for; empty otherwise.
+    waits_for       TEXT NOT NULL,
     committed_steps INTEGER NOT NULL,
     skipped_steps   INTEGER NOT NULL,
     total_steps     INTEGER NOT NULL,

@@ -37,6 +37,8 @@ export interface Workforce {
   end(workerId: string): void;
   /** This worker was told to end, and does so by itself; it is ended where it has not after `graceMs`. */
   letGo(workerId: string, graceMs: number): void;
+  /** Workers that have not ended yet: more than there should be, until those that are to go are gone. */
+  readonly size: number;
   /** The file of a worker's log; null where there is none. */
   logOf(workerId: string): string | null;
   /** Starts nobody any more, and tells nothing any more; resolves once all workers have ended by themselves. */
@@ -58,6 +60,8 @@ export interface WorkforceEvents {
   /** A worker was started, for the first time or again: it is to join soon. */
   started(workerId: string): void;
   exited(workerId: string, exit: WorkerExit): void;
+  /** Fewer workers than before have not ended yet. */
+  left(): void;
   /** A worker will never be started again; `reason` follows its id in a sentence. */
   gone(workerId: string, reason: string): void;
   /** Why workers that should be there are not: what they wait for. */
@@ -84,7 +88,8 @@ export interface WorkerSpec {
 }
 
 export interface ReferenceSpec {
-  /** A replica that is launched again under its name serves on the same socket. */
+  readonly runId: string;
+  /** A replica of a run that is launched again under its name serves on the same socket. */
   readonly name: string;
   /** Hugging Face directory of the frozen model. */
   readonly modelDir: string;

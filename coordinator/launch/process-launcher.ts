@@ -53,8 +53,9 @@ export class ProcessLauncher implements Launcher, ReplicaLauncher {
     return spawnChild({ name: workerId, entry: workerEntry, args, logFile });
   }
 
-  launchReference({ name, modelDir, adapterDir, threads, logFile }: ReferenceSpec): LaunchedReference {
-    const socket = join(this.#socketDir, `${name}.sock`);
+  launchReference(spec: ReferenceSpec): LaunchedReference {
+    const { runId, name, modelDir, adapterDir, threads, logFile } = spec;
+    const socket = join(this.#socketDir, `${runId}-${name}.sock`);
     const args = ['--model', modelDir, '--socket', socket, '--threads', String(threads)];
     if (adapterDir !== null) args.push('--adapter', adapterDir);
     const child = spawnChild({ name, entry: this.#options.referenceEntry, args, logFile });

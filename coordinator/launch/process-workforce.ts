@@ -34,6 +34,10 @@ export class ProcessWorkforce implements Workforce {
     this.#start = start;
   }
 
+  get size(): number {
+    return this.#living.size;
+  }
+
   setWorkers(count: number): void {
     const { runId, threads } = this.#run;
     for (let index = 0; index < count; index++) {
@@ -100,6 +104,7 @@ export class ProcessWorkforce implements Workforce {
       this.#living.delete(process_);
       // The end of a process that is lost already is no news.
       if (seat.process === process_ && !this.#dismissed) this.#events.exited(seat.spec.workerId, exit);
+      this.#events.left();
     });
   }
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 
 /** A Unix socket's path must fit `sockaddr_un`: 108 bytes on Linux, 104 elsewhere, with a closing zero. */
 const MAX_SOCKET_PATH_BYTES = 103;
-const LONGEST_NAME = 'XXXXXX/reference-9999.sock';
+const LONGEST_NAME = 'XXXXXX/run-01234567-reference-9999.sock';
 
 const PREFIX = 'sockets-';
 

@@ -1,5 +1,6 @@
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
+import { isLoopback } from '../../lib/loopback.js';
 
 /**
  * Who may see the page: everyone on this machine; whoever has the token; or nobody, where it would be seen from elsewhere
@@ -68,9 +69,4 @@ function sameText(given: string, expected: string): boolean {
 /** Without the port, and without an IPv6 address's brackets. */
 function hostName(host: string): string {
   return host.startsWith('[') ? host.slice(1, host.indexOf(']')) : (host.split(':')[0] ?? '');
-}
-
-function isLoopback(host: string): boolean {
-  const name = host.startsWith('[') ? hostName(host) : host;
-  return name === 'localhost' || name === '::1' || /^127(\.\d{1,3}){3}$/.test(name);
 }

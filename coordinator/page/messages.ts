@@ -1,19 +1,27 @@
-import { basename } from 'node:path';
 import { v1 } from '../../proto/services.js';
-import type { ListedRun } from './run-source.js';
+import type { KnownRun } from './run-source.js';
 import {
+  type ListedRun,
   type RunEvent,
   type RunSummary,
+  type SampledCompletion,
   type StepRow,
   type WorkerChange,
   type WorkerStep,
 } from './view/events.js';
 
-export function summaryOf(run: ListedRun): RunSummary {
-  const { id, state, reason, outputDir, committedSteps, totalSteps, createdAtMs, updatedAtMs } = run;
+/** What the page takes of a step's completions: whoever watches gets them all, and a run may sample often. */
+const LIMITS = { completions: 16, promptLength: 1_000, completionLength: 2_000 } as const;
+
+export function listedRun(run: KnownRun): ListedRun {
+  return { ...summaryOf(run), waitsFor: run.waitsFor ?? '' };
+}
+
+export function summaryOf(run: RunSummary): RunSummary {
+  const { id, name, state, reason, outputDir, committedSteps, totalSteps, createdAtMs, updatedAtMs } = run;
   return {
     id,
-    name: basename(outputDir),
+    name,
     state,
     reason,
     outputDir,
@@ -36,6 +44,8 @@ export function toRunEvent(message: v1.WatchRunResponse): RunEvent | null {
   }
   if (message.membershipChanged) return { ...at, ...membershipOf(message.membershipChanged) };
   if (message.checkpointWritten) return { ...at, ...checkpointOf(message.checkpointWritten) };
+  if (message.evaluated) return { ...at, ...evaluationOf(message.evaluated) };
+  if (message.completionsSampled) return { ...at, ...samplesOf(message.completionsSampled) };
   return null;
 }
 
@@ -45,8 +55,10 @@ function runOf(run: v1.Run.$Properties): RunSummary {
   const state = (v1.RunState[run.state ?? 0] ?? '')
     .replace('RUN_STATE_', '')
     .toLowerCase() as RunSummary['state'];
-  return summaryOf({
+  return {
     id: run.id ?? '',
+    // Journals have events from before runs had names.
+    name: run.name || (run.id ?? ''),
     state,
     reason: run.reason ?? '',
     outputDir: run.outputDir ?? '',
@@ -54,7 +66,7 @@ function runOf(run: v1.Run.$Properties): RunSummary {
     totalSteps: run.totalSteps ?? 0,
     createdAtMs: run.createdAtMs ?? 0,
     updatedAtMs: run.updatedAtMs ?? 0,
-  });
+  };
 }
 
 function stageOf(started: v1.StageStarted.$Properties): Untimed<'stage'> {
@@ -98,6 +110,39 @@ function checkpointOf(written: v1.CheckpointWritten.$Properties): Untimed<'check
     bytes: written.bytes ?? 0,
     durationMs: written.durationMs ?? 0,
   };
+}
+
+function evaluationOf({ stage, step, metricsJson }: v1.Evaluated.$Properties): Untimed<'evaluation'> {
+  const row = JSON.parse(metricsJson ?? '{}') as StepRow;
+  return { kind: 'evaluation', stage: stage ?? 0, step: step ?? 0, row };
+}
+
+function samplesOf({ stage, step, completions }: v1.CompletionsSampled.$Properties): Untimed<'samples'> {
+  const all = completions ?? [];
+  return {
+    kind: 'samples',
+    stage: stage ?? 0,
+    step: step ?? 0,
+    completions: all.slice(0, LIMITS.completions).map(completionOf),
+    omitted: Math.max(0, all.length - LIMITS.completions),
+  };
+}
+
+function completionOf({ prompt, completion, cut }: v1.SampledCompletion.$Properties): SampledCompletion {
+  return {
+    prompt: endOf(prompt ?? '', LIMITS.promptLength),
+    completion: beginningOf(completion ?? '', LIMITS.completionLength),
+    cut: cut ?? false,
+  };
+}
+
+/** Never half of a character that takes two places. */
+function endOf(text: string, length: number): string {
+  return text.length <= length ? text : `…${text.slice(-length).replace(/^[\uDC00-\uDFFF]/, '')}`;
+}
+
+function beginningOf(text: string, length: number): string {
+  return text.length <= length ? text : `${text.slice(0, length).replace(/[\uD800-\uDBFF]$/, '')}…`;
 }
 
 /** What of the step's time no phase took, the worker has waited. */

@@ -3,7 +3,7 @@ import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http
 import { isAllowed, isToken, loginCookie, TOKEN_PARAMETER, type PageAccess } from './access.js';
 import { readAssets, type Asset } from './assets.js';
 import { streamEvents } from './event-stream.js';
-import { summaryOf } from './messages.js';
+import { listedRun } from './messages.js';
 import { RunFeeds } from './run-feeds.js';
 import type { RunSource } from './run-source.js';
 
@@ -11,7 +11,7 @@ import type { RunSource } from './run-source.js';
  * The live page:
  *
  *     /  /runs/ID           the page
- *     /api/runs             {"runs": RunSummary[]}, newest first
+ *     /api/runs             {"runs": ListedRun[]}, newest first
  *     /api/runs/ID          RunView
  *     /api/runs/ID/events   server-sent events, RunEvent each, after Last-Event-ID or ?after=SEQUENCE; from the first
  */
@@ -33,7 +33,7 @@ export function livePage(source: RunSource, access: PageAccess): RequestListener
     const asset = /^\/(runs\/[^/]+)?$/.test(url.pathname) ? index : assets.get(url.pathname);
     if (asset !== undefined) sendAsset(request, response, asset);
     else if (url.pathname === '/api/runs') {
-      sendJson(response, 200, { runs: source.runs().map(summaryOf).reverse() });
+      sendJson(response, 200, { runs: source.runs().map(listedRun).reverse() });
     } else if (id === undefined) sendText(response, 404, 'not found\n');
     else {
       answerRun(request, response, feeds, { id, events: events !== undefined, url }).catch(

@@ -3,13 +3,10 @@ import { ConfigError } from '../../lib/errors.js';
 import { needsOf } from '../../lib/methods/needs.js';
 import { shuffledOrder } from './epoch-order.js';
 import { cutIntoLeaves } from './leaves.js';
-import type { Unit } from './unit.js';
+import { longestSequence, type Unit } from './unit.js';
 
-export interface StepPlan {
-  /** 1-based. */
-  readonly step: number;
-  /** 0-based. */
-  readonly epoch: number;
+/** Examples that are computed as one batch, whoever computes which of them. */
+export interface BatchPlan {
   /** Indices of examples, in batch order: sums over the batch run in this order. */
   readonly batch: readonly number[];
   /** Micro-batches: positions in `batch`. */
@@ -23,6 +20,14 @@ export interface StepPlan {
     /** Those of the chosen completions; 0 where examples are not pairs. */
     readonly chosenTokens: number;
   };
+}
+
+/** The batch of an optimizer step. */
+export interface StepPlan extends BatchPlan {
+  /** 1-based. */
+  readonly step: number;
+  /** 0-based. */
+  readonly epoch: number;
 }
 
 type PlannedSettings = Pick<
@@ -65,20 +70,13 @@ export class Planner {
     const { globalBatchSize, microBatchSize } = this.#settings;
     const start = ((step - 1) % this.stepsPerEpoch) * globalBatchSize;
     const batch = this.#epochOrder(epoch).slice(start, start + globalBatchSize);
-    const examples = batch.map((index) => this.#examples[index]!);
+    const lengths = batch.map((index) => longestSequence(this.#examples[index]!));
     return {
       step,
       epoch,
       batch,
-      leaves: cutIntoLeaves(examples.map(longest), microBatchSize),
-      counts: {
-        examples: batch.length,
-        mismatchedPairs: batch.filter((index) => typeof this.#pairs[index] === 'number').length,
-        completionTokens: sumOf(examples, ({ completions }) => sumOf(completions, ({ length }) => length)),
-        chosenTokens: sumOf(examples, ({ completions }) =>
-          completions.length === 2 ? completions[0].length : 0,
-        ),
-      },
+      leaves: cutIntoLeaves(lengths, microBatchSize),
+      counts: countBatch(batch, this.#examples, this.#pairs),
     };
   }
 
@@ -94,9 +92,19 @@ export class Planner {
   }
 }
 
-/** Tokens of the example's longest sequence, which decides the padding of its leaf. */
-function longest({ promptIds, completions }: Unit): number {
-  return promptIds.length + Math.max(...completions.map(({ length }) => length));
+/** @param batch indices of examples */
+export function countBatch(
+  batch: readonly number[],
+  examples: readonly Unit[],
+  pairs: readonly (number | null)[],
+): BatchPlan['counts'] {
+  const units = batch.map((index) => examples[index]!);
+  return {
+    examples: batch.length,
+    mismatchedPairs: batch.filter((index) => typeof pairs[index] === 'number').length,
+    completionTokens: sumOf(units, ({ completions }) => sumOf(completions, ({ length }) => length)),
+    chosenTokens: sumOf(units, ({ completions }) => (completions.length === 2 ? completions[0].length : 0)),
+  };
 }
 
 function sumOf<T>(items: readonly T[], count: (item: T) => number): number {

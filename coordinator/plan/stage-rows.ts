@@ -10,28 +10,35 @@ import { pairMismatched } from './pairing.js';
 import { Planner } from './plan.js';
 import { unitOf, unitOfPair, type Unit } from './unit.js';
 
-/** A stage's rows. */
+/** Rows that a stage uses. */
 export interface StageRows {
   readonly examples: readonly Unit[];
   readonly report: DataReport;
 }
 
-/** Reads, tokenizes and cuts to length what a stage trains on. @throws ConfigError as `loadExamples` */
+/** Examples, and by example the one whose completion it takes for the KL estimate, or null. */
+export interface PairedRows {
+  readonly examples: readonly Unit[];
+  readonly pairs: readonly (number | null)[];
+}
+
+/** Reads, tokenizes and cuts to length what a stage trains on, or is judged by. @throws ConfigError as `loadExamples` */
 export async function loadStageRows(
-  { objective, maxLength, maxPromptLength, data }: StageConfig,
+  file: string,
+  { objective, maxLength, maxPromptLength }: StageConfig,
   tokenizer: TextTokenizer,
   reading: Pick<LoadPairsOptions, 'skipBadRows' | 'watcher'>,
 ): Promise<StageRows> {
   const limits = { maxLength, maxPromptLength, ...reading };
   if (needsOf(objective).rows === 'paired') {
-    const { examples, report } = await loadPairs(data.train, tokenizer, limits);
+    const { examples, report } = await loadPairs(file, tokenizer, limits);
     return { examples: examples.map(unitOfPair), report };
   }
   const options = { ...limits, rows: rowUseOf(objective) };
-  const { examples, report } = await loadExamples(data.train, tokenizer, options);
+  const { examples, report } = await loadExamples(file, tokenizer, options);
   const units = examples.map(unitOf);
   if (objective.method === 'kto' && objective.scoreScale !== null) {
-    requireOnScale(units, objective.scoreScale, data.train);
+    requireOnScale(units, objective.scoreScale, file);
   }
   return { examples: units, report };
 }
@@ -56,9 +63,21 @@ export function classSizes({ examples, report }: StageRows, objective: MethodCon
 }
 
 /** Pairs the examples for the KL estimate, where the method has one, and plans the steps. @throws ConfigError as `Planner` */
-export function planStage(examples: readonly Unit[], stage: StageConfig) {
-  const pairs = needsOf(stage.objective).mismatchedPairs
-    ? pairMismatched(examples, stage.globalBatchSize)
+export function planStage(
+  examples: readonly Unit[],
+  stage: StageConfig,
+): PairedRows & { readonly planner: Planner } {
+  const rows = pairRows(examples, stage);
+  return { ...rows, planner: new Planner(examples, rows.pairs, stage) };
+}
+
+/** Pairs are made within as many rows as a step has, where the method has an estimate that needs them. */
+export function pairRows(
+  examples: readonly Unit[],
+  { objective, globalBatchSize }: Pick<StageConfig, 'objective' | 'globalBatchSize'>,
+): PairedRows {
+  const pairs = needsOf(objective).mismatchedPairs
+    ? pairMismatched(examples, globalBatchSize)
     : examples.map(() => null);
-  return { examples, pairs, planner: new Planner(examples, pairs, stage) };
+  return { examples, pairs };
 }

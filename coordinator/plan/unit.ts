@@ -25,3 +25,8 @@ export function unitOfPair({ row, promptIds, chosenIds, rejectedIds }: PairedExa
 export function tokensOf({ promptIds, completions }: Unit): number {
   return completions.reduce((sum, { length }) => sum + promptIds.length + length, 0);
 }
+
+/** Tokens of the prompt with the longest completion, which decides the padding of a leaf. */
+export function longestSequence({ promptIds, completions }: Unit): number {
+  return promptIds.length + Math.max(...completions.map(({ length }) => length));
+}

@@ -4,6 +4,7 @@ import type { OpenCrews } from '../cluster/cluster-service.js';
 import type { Journal } from '../journal/journal.js';
 import type { RunRecord } from '../journal/records.js';
 import type { Launcher } from '../launch/launcher.js';
+import type { RunTelemetry } from '../telemetry/run-telemetry.js';
 import type { Telemetry } from '../telemetry/telemetry.js';
 
 /** What the coordinator lends to every run. */
@@ -16,9 +17,11 @@ export interface RunServices {
   readonly log: Logger;
 }
 
-/** The run that is being executed. */
+/** A run that is being executed. */
 export interface ActiveRun extends RunServices {
   readonly record: RunRecord;
+  /** What is measured of it. */
+  readonly measured: RunTelemetry;
   /** Aborted with the reason when the run is stopped or has failed: everything that waits, waits with it. */
   readonly signal: AbortSignal;
   /** Makes the run fail. */

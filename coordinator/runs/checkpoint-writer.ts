@@ -136,13 +136,13 @@ export class CheckpointWriter {
 
   async #finish(draft: Draft): Promise<void> {
     const { stage, step, parts, begunMs } = draft;
-    const { journal, record, telemetry } = this.#run;
+    const { journal, record, measured } = this.#run;
     try {
       const updates = journal.updatesThrough(record.id, stage, step);
       const written = await this.#store.finish(draft.directory, { stage, step, updates, parts });
       const durationMs = performance.now() - begunMs;
       journal.addCheckpoint(record.id, { stage, step, ...written, durationMs });
-      telemetry.checkpoints.written(durationMs);
+      measured.checkpointWritten(durationMs);
       this.#newest = { stage, step };
       this.#failing = false;
     } catch (error) {
@@ -172,7 +172,7 @@ export class CheckpointWriter {
   /** Once, until one has been written again: at every commit it may fail in the same way. */
   #warn({ stage, step }: StepId, why: string): void {
     const text = `the checkpoint of stage ${stage}, step ${step} was not written: ${why}`;
-    this.#run.log.warn({ runId: this.#run.record.id }, text);
+    this.#run.log.warn(text);
     if (!this.#failing) notify(this.#run, `${text}; training goes on without it`, { warning: true });
     this.#failing = true;
   }

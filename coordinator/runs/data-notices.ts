@@ -7,10 +7,15 @@ export interface DataNotice {
   readonly warning: boolean;
 }
 
-/** What the user should know of a stage's data. */
-export function dataNotices(report: DataReport, stage: StageConfig, number: number): DataNotice[] {
-  const prefix = `stage ${number} (${stage.objective.method})`;
-  const notices = [{ text: `${prefix}: ${summary(report, stage)}`, warning: false }];
+/** What the user should know of the rows that a stage is trained on, or judged by. */
+export function dataNotices(
+  report: DataReport,
+  stage: StageConfig,
+  number: number,
+  use: 'train' | 'eval' = 'train',
+): DataNotice[] {
+  const prefix = `stage ${number} (${stage.objective.method})${use === 'eval' ? ', held-out rows' : ''}`;
+  const notices = [{ text: `${prefix}: ${summary(report, stage, stage.data[use] ?? '')}`, warning: false }];
   for (const [reason, count] of report.skipped) {
     notices.push({ text: `${prefix}: ${rows(count)} skipped: ${reason}`, warning: true });
   }
@@ -29,9 +34,9 @@ export function dataNotices(report: DataReport, stage: StageConfig, number: numb
   return notices;
 }
 
-function summary(report: DataReport, stage: StageConfig): string {
+function summary(report: DataReport, stage: StageConfig, file: string): string {
   const { used, desirable, undesirable, leftOut } = report;
-  const parts = [`${used} of ${rows(report.rows)} used from ${stage.data.train}`];
+  const parts = [`${used} of ${rows(report.rows)} used from ${file}`];
   if (needsOf(stage.objective).labels) parts.push(`${desirable} desirable, ${undesirable} undesirable`);
   if (leftOut > 0) parts.push(`${leftOut} left out that ${stage.objective.method} has no use for`);
   return parts.join('; ');

@@ -4,10 +4,11 @@ import type { RunRecord } from '../journal/records.js';
 import type { ActiveRun, RunServices } from './active-run.js';
 import { CheckpointWriter } from './checkpoint-writer.js';
 import { MembershipNews } from './membership-news.js';
-import { MetricsFile, removePartialModels } from './output-directory.js';
+import { removePartialModels } from './output-directory.js';
 import { prepareStages, type PreparedStage } from './prepare.js';
 import { withReference } from './reference-replica.js';
 import { readRunFile } from './run-file.js';
+import { RunFiles } from './run-files.js';
 import type { RunControl } from './run-queue.js';
 import { trainStage } from './stage.js';
 import { requireSameData } from './stage-data.js';
@@ -23,9 +24,12 @@ export async function executeRun(
   control: RunControl,
 ): Promise<void> {
   const failure = new AbortController();
+  const measured = services.telemetry.ofRun(record.id);
   const run: ActiveRun = {
     ...services,
+    log: services.log.child({ runId: record.id }),
     record,
+    measured,
     signal: AbortSignal.any([control.stopped, failure.signal]),
     fail: (error) => failure.abort(error),
   };
@@ -34,6 +38,8 @@ export async function executeRun(
   } catch (error) {
     // Whatever failed while the run was being stopped, failed because of that.
     throw run.signal.aborted ? run.signal.reason : error;
+  } finally {
+    measured.ended();
   }
 }
 
@@ -56,30 +62,27 @@ async function trainStages(
   stages: readonly PreparedStage[],
   control: RunControl,
 ): Promise<void> {
-  const { journal, record, telemetry } = run;
-  const metricsFile = await MetricsFile.rebuild(
-    record.outputDir,
-    journal.committedSteps(record.id).map(({ metricsJson }) => metricsJson),
-  );
-  const fleet = new WorkerFleet(run, config);
+  const { record } = run;
+  const files = await RunFiles.rebuild(run);
+  const fleet = new WorkerFleet(run, config, control.workerGone);
   const checkpoints = new CheckpointStore(record.outputDir, config.saveTotalLimit);
   const writer = new CheckpointWriter(run, checkpoints, config.saveSteps);
-  const training = { config, fleet, checkpoints, writer, metricsFile, news: new MembershipNews(run) };
+  const training = { config, fleet, checkpoints, writer, files, news: new MembershipNews(run) };
   try {
     await checkpoints.removeLeftovers();
     control.onResize = (workers) => fleet.resize(workers);
+    control.countWorkers = () => fleet.size;
     fleet.start();
     for (const stage of unfinished(run, stages)) {
       await withReference(run, config, stage, (reference) => trainStage(run, stage, training, reference));
-      await metricsFile.sync();
+      await files.sync();
     }
     await fleet.dismiss('the run is complete');
   } finally {
     await fleet.stop('the run has ended');
     await writer.close();
-    await metricsFile.close();
+    await files.close();
     await removeLeftovers(run, stages);
-    telemetry.runEnded();
   }
 }
 

@@ -24,12 +24,13 @@ export class MembershipNews {
     this.#members = members;
     const explained = Promise.all(lost.flatMap(({ farewell }) => farewell?.explained ?? []));
     await within(this.#run.cluster.explanationMs, explained);
-    this.#run.telemetry.membership.formed(number, members.length);
+    const workers = members.map(({ workerId }) => workerId);
+    this.#run.measured.formed(number, workers);
     this.#run.journal.addEvent(this.#run.record.id, {
       membershipChanged: {
         ...after,
         generation: number,
-        workers: members.map(({ workerId }) => workerId),
+        workers,
         joined: joined.map(({ workerId }) => ({ workerId, reason: '' })),
         lost: lost.map(({ workerId, farewell }) => ({ workerId, reason: farewell?.reason ?? '' })),
       },

@@ -1,27 +1,47 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { link, mkdir, open, readdir, rename, rm, writeFile, type FileHandle } from 'node:fs/promises';
+import { link, mkdir, open, readdir, rename, rm, rmdir, writeFile, type FileHandle } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { ConfigError, messageOf, RunError } from '../../lib/errors.js';
+import { ConfigError, hasCode, messageOf, RunError } from '../../lib/errors.js';
 
 /** What shows that a directory holds a run. Anything else in it (logs, say) is left alone. */
-const ofARun = ['run.yaml', 'metrics.jsonl', 'model', 'stages'];
+const ofARun = [
+  'run.yaml',
+  'metrics.jsonl',
+  'evaluations.jsonl',
+  'samples.jsonl',
+  'tensorboard',
+  'model',
+  'stages',
+];
 
 /**
  * Takes a directory for a new run by writing its `run.yaml`. Of two runs that want the same directory only one gets it.
+ * `undo` gives it back, as long as nothing else has been written there.
  * Throws a ConfigError where it holds a run already, or cannot be written.
  */
-export async function claimOutputDirectory(dir: string, runYaml: string): Promise<void> {
+export async function claimOutputDirectory(
+  dir: string,
+  runYaml: string,
+): Promise<{ readonly undo: () => Promise<void> }> {
+  const runFile = join(dir, 'run.yaml');
+  let firstNew: string | undefined;
   try {
-    await mkdir(dir, { recursive: true });
+    firstNew = await mkdir(dir, { recursive: true });
     const found = (await readdir(dir)).find((name) => ofARun.includes(name));
     if (found !== undefined) throw holdsARun(dir, found);
-    await writeNew(join(dir, 'run.yaml'), runYaml);
+    await writeNew(runFile, runYaml);
   } catch (error) {
+    await removeEmpty(dir, firstNew);
     if (error instanceof ConfigError) throw error;
-    if (isCode(error, 'EEXIST')) throw holdsARun(dir, 'run.yaml');
+    if (hasCode(error, 'EEXIST')) throw holdsARun(dir, 'run.yaml');
     throw new ConfigError(`cannot write to the output directory ${dir}: ${messageOf(error)}`);
   }
+  const undo = async () => {
+    await rm(runFile);
+    await removeEmpty(dir, firstNew);
+  };
+  return { undo };
 }
 
 /** Where a stage's model goes: the last stage's is the run's model. */
@@ -53,8 +73,8 @@ export function logFileOf(outputDir: string, name: string): string {
   return join(outputDir, 'logs', `${name}.log`);
 }
 
-/** The run's metrics.jsonl. The journal comes first: a line is written once its step is committed there. */
-export class MetricsFile {
+/** A file of a line for each of something. The journal comes first: a line is written once what it tells of is there. */
+export class LinesFile {
   readonly #file: string;
   readonly #handle: FileHandle;
   #bytes: number;
@@ -66,8 +86,7 @@ export class MetricsFile {
   }
 
   /** Makes the file anew with these lines, and opens it for more. Throws a RunError where it cannot. */
-  static async rebuild(outputDir: string, lines: readonly string[]): Promise<MetricsFile> {
-    const file = join(outputDir, 'metrics.jsonl');
+  static async rebuild(file: string, lines: readonly string[]): Promise<LinesFile> {
     const temporary = `${file}.${randomUUID()}.tmp`;
     try {
       const handle = await open(temporary, 'ax');
@@ -75,7 +94,7 @@ export class MetricsFile {
         await handle.writeFile(lines.map((line) => `${line}\n`).join(''));
         await handle.sync();
         await rename(temporary, file);
-        return new MetricsFile(file, handle, (await handle.stat()).size);
+        return new LinesFile(file, handle, (await handle.stat()).size);
       } catch (error) {
         await handle.close();
         throw error;
@@ -129,6 +148,15 @@ function holdsARun(dir: string, found: string): ConfigError {
   return new ConfigError(`${dir} already holds a run (${found}): choose another --out, or remove it`);
 }
 
-function isCode(error: unknown, code: string): boolean {
-  return error instanceof Error && 'code' in error && error.code === code;
+/** Removes a directory and those above it up to the first one that was new, but none that holds something. */
+async function removeEmpty(dir: string, firstNew: string | undefined): Promise<void> {
+  if (firstNew === undefined) return;
+  for (let path = dir; path.startsWith(firstNew); path = dirname(path)) {
+    try {
+      await rmdir(path);
+    } catch (error) {
+      if (hasCode(error, 'ENOTEMPTY') || hasCode(error, 'ENOENT')) return;
+      throw error;
+    }
+  }
 }

@@ -5,24 +5,26 @@ import type { DataReport } from '../data/load.js';
 import { TextTokenizer } from '../data/tokenizer.js';
 import type { StageFacts } from '../diagnosis/observation.js';
 import type { Planner } from '../plan/plan.js';
-import { classSizes, loadStageRows, planStage } from '../plan/stage-rows.js';
+import { loadHeldOut, type HeldOutRows } from '../plan/held-out.js';
+import { classSizes, loadStageRows, planStage, type PairedRows } from '../plan/stage-rows.js';
 import { startOf } from '../plan/stage-start.js';
-import type { Unit } from '../plan/unit.js';
 import { notify, type ActiveRun } from './active-run.js';
 import { dataNotices } from './data-notices.js';
 import { stageModelDirectory } from './output-directory.js';
+import { samplesOf, type StageSamples } from './stage-samples.js';
 
 /** A stage with its data read, paired and planned. */
-export interface PreparedStage {
+export interface PreparedStage extends PairedRows {
   /** From 1. */
   readonly number: number;
   readonly count: number;
   /** With the model that it starts from, and class weights as numbers. */
   readonly config: StageConfig & { readonly model: string };
-  readonly examples: readonly Unit[];
-  /** By example: the example whose completion it takes for the KL estimate, or null. */
-  readonly pairs: readonly (number | null)[];
   readonly planner: Planner;
+  /** Null where there are none. */
+  readonly heldOut: HeldOutRows | null;
+  /** Null where none are wanted. */
+  readonly samples: StageSamples | null;
   /** For the diagnosis. */
   readonly facts: StageFacts;
   /** Hugging Face directory with the tokenizer, there before any stage has been trained. */
@@ -44,13 +46,15 @@ export async function prepareStages(run: ActiveRun, config: RunConfig): Promise<
     const tokenizer = TextTokenizer.load(start.tokenizerDir);
     const place = { number: index + 1, count: config.stages.length };
     const { skipBadRows } = run.record;
-    const data = await loadStageRows(stage, tokenizer, { skipBadRows });
+    const data = await loadStageRows(stage.data.train, stage, tokenizer, { skipBadRows });
+    const heldOut = await loadHeldOut(stage, tokenizer, { skipBadRows });
     run.signal.throwIfAborted();
     const [desirable, undesirable] = classSizes(data, stage.objective);
     const objective = resolveWeights(stage.objective, desirable, undesirable);
     const resolved = { ...stage, ...start.from, objective };
     if (isNew) {
       const notices = dataNotices(data.report, resolved, place.number);
+      if (heldOut !== null) notices.push(...dataNotices(heldOut.report, resolved, place.number, 'eval'));
       for (const { text, warning } of notices) notify(run, text, { warning });
       notifyOfAutoWeights(run, stage.objective, objective, place.number);
     }
@@ -58,6 +62,8 @@ export async function prepareStages(run: ActiveRun, config: RunConfig): Promise<
     prepared.push({
       ...place,
       ...planStage(data.examples, resolved),
+      heldOut,
+      samples: samplesOf(stage, (heldOut ?? data).examples, tokenizer),
       config: resolved,
       facts: factsOf(data.report, resolved, objective, { desirable, undesirable }),
       tokenizerDir: start.tokenizerDir,

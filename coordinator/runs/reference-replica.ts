@@ -151,11 +151,13 @@ function committedSteps({ journal, record }: ActiveRun): number {
 }
 
 function specOf(run: ActiveRun, config: RunConfig, stage: PreparedStage): ReferenceSpec {
+  const { id: runId, outputDir } = run.record;
   const name = `reference-${stage.number}`;
   return {
+    runId,
     name,
     ...referenceModelOf(stage.config),
     threads: config.threadsPerWorker,
-    logFile: logFileOf(run.record.outputDir, name),
+    logFile: logFileOf(outputDir, name),
   };
 }

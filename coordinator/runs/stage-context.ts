@@ -4,8 +4,8 @@ import type { TensorBoardLog } from '../tensorboard/tensorboard-log.js';
 import type { ActiveRun } from './active-run.js';
 import type { CheckpointWriter } from './checkpoint-writer.js';
 import type { MembershipNews } from './membership-news.js';
-import type { MetricsFile } from './output-directory.js';
 import type { PreparedStage } from './prepare.js';
+import type { RunFiles } from './run-files.js';
 import type { StageProgress } from './stage-progress.js';
 import type { StageWatch } from './stage-watch.js';
 import type { WorkerFleet } from './worker-fleet.js';
@@ -16,7 +16,7 @@ export interface Training {
   readonly fleet: WorkerFleet;
   readonly checkpoints: CheckpointStore;
   readonly writer: CheckpointWriter;
-  readonly metricsFile: MetricsFile;
+  readonly files: RunFiles;
   readonly news: MembershipNews;
 }
 

@@ -6,7 +6,7 @@ import type { MetricsRow } from './metrics-row.js';
 export class StageProgress {
   /** The reference's answers so far, by example. */
   readonly answers: Map<number, ReferenceAnswer>;
-  readonly #run: ActiveRun;
+  readonly #run: Pick<ActiveRun, 'journal' | 'record'>;
   readonly #stage: number;
   #committed: number;
   #step = 0;
@@ -14,7 +14,7 @@ export class StageProgress {
   #stepsDone = 0;
   #sinceMs: number | null = null;
 
-  constructor(run: ActiveRun, stage: number) {
+  constructor(run: Pick<ActiveRun, 'journal' | 'record'>, stage: number) {
     this.#run = run;
     this.#stage = stage;
     this.#committed = run.journal.lastStep(run.record.id, stage);
@@ -54,6 +54,16 @@ export class StageProgress {
   /** Work begins, for the first time or again. */
   startClock(): void {
     this.#sinceMs ??= performance.now();
+  }
+
+  /** Does work that is no step's: its time does not count. */
+  async besideSteps(work: () => Promise<void>): Promise<void> {
+    const begunMs = performance.now();
+    try {
+      await work();
+    } finally {
+      if (this.#sinceMs !== null) this.#sinceMs += performance.now() - begunMs;
+    }
   }
 
   /** The workers go on after this step. */

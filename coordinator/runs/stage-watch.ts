@@ -1,11 +1,8 @@
-import type { v1 } from '../../proto/services.js';
+import { v1 } from '../../proto/services.js';
 import { Diagnosis, openConditions, type DiagnosisNotice } from '../diagnosis/diagnosis.js';
 import { notify, type ActiveRun } from './active-run.js';
 import type { MetricsRow } from './metrics-row.js';
 import type { PreparedStage } from './prepare.js';
-
-/** Events read from the journal at once. */
-const PAGE_EVENTS = 256;
 
 /** Puts a stage's diagnosis into the journal, where a resumed stage finds what was said before. */
 export class StageWatch {
@@ -41,17 +38,9 @@ export class StageWatch {
 }
 
 function* noticesOf({ journal, record }: ActiveRun): Generator<DiagnosisNotice> {
-  for (let after = 0; ;) {
-    const events = journal.eventsAfter(record.id, after, PAGE_EVENTS);
-    for (const { notice } of events) {
-      if (notice)
-        yield {
-          text: notice.text ?? '',
-          warning: notice.warning ?? false,
-          condition: notice.condition ?? '',
-        };
-    }
-    if (events.length === 0) return;
-    after = events.at(-1)!.sequence;
+  for (const { notice } of journal.events(record.id)) {
+    if (!notice) continue;
+    const { text, warning, condition } = v1.Notice.create(notice);
+    yield { text, warning, condition };
   }
 }

@@ -1,7 +1,13 @@
 import { renderRunFile } from '../../lib/config/render.js';
 import { RunError } from '../../lib/errors.js';
 import { Disturbance, type Generation } from '../cluster/generation.js';
-import { tensorBoardDirectory, TensorBoardLog } from '../tensorboard/tensorboard-log.js';
+import {
+  tensorBoardDirectory,
+  TensorBoardLog,
+  type EvaluationLine,
+  type SampledLine,
+  type StageHistory,
+} from '../tensorboard/tensorboard-log.js';
 import type { ActiveRun } from './active-run.js';
 import { CollectiveFailures } from './collective-failures.js';
 import { Formation } from './formation.js';
@@ -10,6 +16,7 @@ import type { PreparedStage } from './prepare.js';
 import type { ServingReference } from './reference-replica.js';
 import { RunStop } from './run-stop.js';
 import type { StageContext, Training } from './stage-context.js';
+import { samplesLine } from './samples-line.js';
 import { StageWatch } from './stage-watch.js';
 import { StageProgress } from './stage-progress.js';
 import { StepLoop } from './step-loop.js';
@@ -24,15 +31,11 @@ export async function trainStage(
   training: Training,
   reference: ServingReference | null,
 ): Promise<void> {
-  const { record, journal } = run;
   const { number, config } = stage;
-  const rows = journal
-    .committedSteps(record.id)
-    .filter((step) => step.stage === number)
-    .map(({ metricsJson }) => JSON.parse(metricsJson) as MetricsRow);
+  const history = historyOf(run, number);
   const place = { stage: number, method: config.objective.method };
-  const board = await TensorBoardLog.open(tensorBoardDirectory(record.outputDir, place), rows);
-  const watch = new StageWatch(run, stage, rows);
+  const board = await TensorBoardLog.open(tensorBoardDirectory(run.record.outputDir, place), history);
+  const watch = new StageWatch(run, stage, history.rows);
   const context = { ...training, run, stage, progress: new StageProgress(run, number), watch, board };
   const formation = new Formation(context);
   try {
@@ -49,6 +52,20 @@ export async function trainStage(
     training.fleet.crew.closeStage();
     await board.close();
   }
+}
+
+/** What the journal holds of a stage's numbers and samples. */
+function historyOf({ journal, record }: ActiveRun, stage: number): StageHistory {
+  const ofStage = <Line>(records: readonly { readonly stage: number; readonly metricsJson: string }[]) =>
+    records.filter((one) => one.stage === stage).map(({ metricsJson }) => JSON.parse(metricsJson) as Line);
+  const samples = [...journal.events(record.id)].flatMap(({ completionsSampled: sampled }) =>
+    sampled?.stage === stage ? [JSON.parse(samplesLine(sampled)) as SampledLine] : [],
+  );
+  return {
+    rows: ofStage<MetricsRow>(journal.committedSteps(record.id)),
+    evaluations: ofStage<EvaluationLine>(journal.evaluations(record.id)),
+    samples,
+  };
 }
 
 async function trainByGenerations(context: StageContext, formation: Formation): Promise<void> {
@@ -83,7 +100,7 @@ function openStage(context: StageContext, reference: ServingReference | null): v
     onCheckpointPart: (from, part) => writer.received(from, part),
     onGone: (member) => writer.gone(member),
   });
-  run.telemetry.stageStarted(progress.metricsOf(progress.committed)?.num_tokens ?? 0);
+  run.measured.stageStarted(progress.metricsOf(progress.committed)?.num_tokens ?? 0);
   run.journal.addEvent(run.record.id, {
     stageStarted: {
       stage: stage.number,

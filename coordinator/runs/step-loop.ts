@@ -5,12 +5,17 @@ import type { Generation } from '../cluster/generation.js';
 import type { ReferenceAnswer, StepShare } from '../journal/records.js';
 import { tokensOf } from '../plan/unit.js';
 import { notify } from './active-run.js';
+import type { ExpectedReports, NonFinite } from './batch-reports.js';
+import { Evaluator } from './evaluator.js';
+import type { Interlude } from './interlude.js';
+import { expectedOf, positionsOf } from './leaf-work.js';
 import type { MetricsRow } from './metrics-row.js';
 import { describeNonFinite, nonFiniteError } from './non-finite.js';
 import { ReplayCheck } from './replay-check.js';
+import { Sampler } from './sampler.js';
 import type { StageContext } from './stage-context.js';
-import { StepFeed, mismatchedIds, type StepUnderWay } from './step-feed.js';
-import { combineReports, type ExpectedReports, type NonFiniteStep, type StepResult } from './step-reports.js';
+import { StepFeed, type StepUnderWay } from './step-feed.js';
+import { combineReports, type StepResult } from './step-reports.js';
 import { stepRow } from './step-row.js';
 import { relativePaces } from './worker-paces.js';
 
@@ -21,28 +26,60 @@ const STEPS_AHEAD = 1;
 export class StepLoop {
   readonly #context: StageContext;
   readonly #replay: ReplayCheck;
+  readonly #interludes: readonly Interlude[];
 
   constructor(context: StageContext) {
+    const { heldOut, samples } = context.stage;
     this.#context = context;
     this.#replay = new ReplayCheck(context);
+    this.#interludes = [
+      ...(heldOut === null ? [] : [new Evaluator(context, heldOut)]),
+      ...(samples === null ? [] : [new Sampler(context, samples)]),
+    ];
   }
 
-  /** Does all steps that are left. Rejects with a Disturbance where the generation cannot, or should not, go on. */
+  /**
+   * Does all steps that are left, and what comes between them. Rejects with a Disturbance where the generation cannot, or
+   * should not, go on.
+   */
   async run(generation: Generation): Promise<void> {
-    const { stage, fleet, progress } = this.#context;
-    const { totalSteps } = stage.planner;
-    if (progress.step === totalSteps) return;
+    const { stage, progress } = this.#context;
     const feed = new StepFeed(stage, generation, progress.step, progress.answers);
     progress.startClock();
-    for (let isFirst = true; progress.step < totalSteps; isFirst = false) {
-      if (fleet.crew.hasNewcomers(generation)) generation.disturb('newcomer');
-      generation.signal.throwIfAborted();
-      if (isFirst) generation.hold(stage.number, progress.step);
-      feed.sendThrough(progress.step + 1 + STEPS_AHEAD);
+    await this.#doInterludes(generation);
+    while (progress.step < stage.planner.totalSteps) {
+      this.#requireToGoOn(generation);
+      generation.hold(stage.number, progress.step);
+      feed.sendThrough(this.#lastToSend());
       const underWay = feed.takeOldest();
       const reports = await generation.collect('stepReport');
       await this.#commit(generation, underWay, reports);
+      await this.#doInterludes(generation);
     }
+  }
+
+  async #doInterludes(generation: Generation): Promise<void> {
+    const { progress } = this.#context;
+    for (const interlude of this.#interludes) {
+      if (!interlude.isDue(progress.step)) continue;
+      this.#requireToGoOn(generation);
+      await progress.besideSteps(() => interlude.run(generation, progress.step));
+    }
+  }
+
+  /** Throws what has ended the generation, or ends it where someone could join. */
+  #requireToGoOn(generation: Generation): void {
+    if (this.#context.fleet.crew.hasNewcomers(generation)) generation.disturb('newcomer');
+    generation.signal.throwIfAborted();
+  }
+
+  /** A few steps ahead, but none beyond one that has an interlude behind it. */
+  #lastToSend(): number {
+    const next = this.#context.progress.step + 1;
+    for (let step = next; step < next + STEPS_AHEAD; step++) {
+      if (this.#interludes.some((interlude) => interlude.isDue(step))) return step;
+    }
+    return next + STEPS_AHEAD;
   }
 
   /** The journal comes first; then the workers are told, whatever has become of the generation. */
@@ -51,7 +88,7 @@ export class StepLoop {
     underWay: StepUnderWay,
     reports: readonly v1.StepReport.$Properties[],
   ): Promise<void> {
-    const { run, stage, fleet, writer, progress, metricsFile, board, watch } = this.#context;
+    const { run, stage, fleet, writer, progress, files, board, watch } = this.#context;
     const { step, batch } = underWay.plan;
     const result = combineReports(reports, this.#expected(generation, underWay));
     const skipped = result.nonFinite !== null && this.#skip(step, result.nonFinite);
@@ -71,25 +108,25 @@ export class StepLoop {
     generation.commit({ ...id, skipped, checkpoint });
     this.#observePaces(generation, underWay, reports);
     if (!isNew) return;
-    await metricsFile.append(JSON.stringify(row));
+    await files.append('metrics', JSON.stringify(row));
     await board.append(row);
     watch.observe(row, workers);
-    run.telemetry.stepCommitted(row, timesOf(generation, reports));
-    if (skipped) run.telemetry.stepSkipped();
+    run.measured.stepCommitted(row, timesOf(generation, reports));
+    if (skipped) run.measured.stepSkipped();
   }
 
   /** True: the step counts, and changes nothing. Throws the RunError of a run that does not want that. */
-  #skip(step: number, nonFinite: NonFiniteStep): true {
+  #skip(step: number, nonFinite: NonFinite): true {
     const { run, stage } = this.#context;
     const action = actionFor({ kind: 'non-finite', onNonfinite: stage.config.onNonfinite });
     if (action !== 'skip-step') throw nonFiniteError(step, nonFinite);
-    notify(run, `${describeNonFinite(step, nonFinite)}: the step is skipped`, { warning: true });
+    notify(run, `${describeNonFinite(`step ${step}`, nonFinite)}: the step is skipped`, { warning: true });
     return true;
   }
 
   #journal(
     generation: Generation,
-    { plan, runStarts }: StepUnderWay,
+    underWay: StepUnderWay,
     outcome: {
       readonly row: MetricsRow;
       readonly skipped: boolean;
@@ -98,10 +135,12 @@ export class StepLoop {
     },
   ): void {
     const { run, stage } = this.#context;
-    const work = generation.members.map(({ workerId }, rank): StepShare => {
-      const positions = plan.leaves.slice(runStarts[rank], runStarts[rank + 1]).flat();
-      return { workerId, rows: positions.map((position) => stage.examples[plan.batch[position]!]!.row) };
-    });
+    const { plan } = underWay;
+    const rowOf = (position: number) => stage.examples[plan.batch[position]!]!.row;
+    const work = generation.members.map(({ workerId }, rank): StepShare => ({
+      workerId,
+      rows: positionsOf(underWay, rank).map(rowOf),
+    }));
     run.journal.commitStep(run.record.id, {
       stage: stage.number,
       step: plan.step,
@@ -114,32 +153,18 @@ export class StepLoop {
     });
   }
 
-  #expected(generation: Generation, { plan, runStarts }: StepUnderWay): ExpectedReports {
+  #expected(generation: Generation, underWay: StepUnderWay): ExpectedReports {
     const { stage, progress } = this.#context;
-    const needs = needsOf(stage.config.objective);
-    return {
+    const { step, batch } = underWay.plan;
+    const { reference } = needsOf(stage.config.objective);
+    // An example's answer is the one of its leaf of epoch 0 (DESIGN section 2).
+    const answers = reference && !batch.every((index) => progress.answers.has(index));
+    return expectedOf(stage, underWay, generation, {
+      what: `step ${step}`,
       stage: stage.number,
-      step: plan.step,
-      generation: generation.number,
-      workerIds: generation.members.map(({ workerId }) => workerId),
-      positions: generation.members.map((_, rank) =>
-        plan.leaves.slice(runStarts[rank], runStarts[rank + 1]).flat(),
-      ),
-      examples: plan.batch.map((index) => {
-        const { row, completions } = stage.examples[index]!;
-        const donor = stage.pairs[index] ?? null;
-        return {
-          row,
-          completions: completions.map(({ length }) => length),
-          mismatched: donor === null ? null : mismatchedIds(stage, index, donor).length,
-        };
-      }),
-      rewards: needs.rewards,
-      z0: needs.mismatchedPairs,
-      // An example's answer is the one of its leaf of epoch 0 (DESIGN section 2).
-      answers: needs.reference && !plan.batch.every((index) => progress.answers.has(index)),
-      byToken: needs.tokenLevel,
-    };
+      step,
+      answers,
+    });
   }
 
   #observePaces(
@@ -153,7 +178,7 @@ export class StepLoop {
       computeMs: (times?.statisticsMs ?? 0) + (times?.gradientMs ?? 0),
       leaves: runStarts[rank + 1]! - runStarts[rank]!,
     }));
-    run.telemetry.membership.observe(paces, relativePaces(paces));
+    run.measured.observePaces(paces, relativePaces(paces));
   }
 }
 

@@ -41,8 +41,11 @@ export class WorkerFleet {
   #closed = false;
   #dismissed = false;
 
-  /** @throws ConfigError where the launcher has no workers for such a run */
-  constructor(run: ActiveRun, config: RunConfig) {
+  /**
+   * @param onExit called when a worker is gone
+   * @throws ConfigError where the launcher has no workers for such a run
+   */
+  constructor(run: ActiveRun, config: RunConfig, onExit: () => void) {
     const { id, workers } = run.record;
     this.#run = run;
     this.#config = config;
@@ -63,6 +66,7 @@ export class WorkerFleet {
     this.#workforce = run.launcher.openRun(specOf(run, config), {
       started: (workerId) => this.#started(workerId),
       exited: (workerId, exit) => this.#exited(workerId, exit),
+      left: onExit,
       gone: (workerId, reason) => this.#lost({ workerId, kind: 'gone', reason }),
       waits: (reason) => notify(run, `waiting for workers: ${reason}`),
       failed: (error) => run.fail(error),
@@ -70,8 +74,16 @@ export class WorkerFleet {
   }
 
   start(): void {
-    this.#run.crews.set(this.#run.record.id, this.crew);
+    const { crews, journal, record } = this.#run;
+    // It may have been resized while its data was read.
+    this.#target = journal.findRun(record.id)?.workers ?? this.#target;
+    crews.set(record.id, this.crew);
     this.#fill();
+  }
+
+  /** Workers that have not ended yet: more than there should be, until those that are to go are gone. */
+  get size(): number {
+    return this.#workforce.size;
   }
 
   /** Changes how many workers there should be. Of too many, the highest ids leave as if they had asked for it. */
@@ -157,7 +169,7 @@ export class WorkerFleet {
     const place = this.#places.get(workerId);
     if (place === undefined || place.givenUp || this.#closed) return;
     this.#begin();
-    if (place.lost) this.#run.telemetry.membership.restarted();
+    if (place.lost) this.#run.telemetry.workerRestarted();
     place.lost = false;
     clearTimeout(place.timer);
     place.timer = setTimeout(() => this.crew.neverJoined(workerId), this.#run.cluster.joinTimeoutMs);
@@ -178,10 +190,10 @@ export class WorkerFleet {
     if (kind !== 'worker-left') {
       this.#lastLoss = loss;
       place.failuresInARow += 1;
-      this.#run.telemetry.membership.lost();
+      this.#run.telemetry.workerLost();
     }
     const action = actionFor({ kind, failuresInARow: place.failuresInARow, maxRestarts });
-    this.#run.log.warn({ runId: this.#run.record.id, action, ...loss }, 'worker lost');
+    this.#run.log.warn({ action, ...loss }, 'worker lost');
     if (action === 'fail-run') this.#run.fail(this.#configError(loss));
     else if (action === 'give-worker-up') this.#giveUp(place, loss);
     else if (this.#isWanted(loss.workerId)) this.#restart(place, loss);

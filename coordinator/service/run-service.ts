@@ -1,47 +1,50 @@
 import { randomBytes } from 'node:crypto';
-import { isAbsolute } from 'node:path';
 import { renderRunFile } from '../../lib/config/render.js';
 import type { RunConfig } from '../../lib/config/types.js';
 import { ConfigError } from '../../lib/errors.js';
 import type { Handlers } from '../../proto/calls.js';
-import type { runService } from '../../proto/services.js';
+import type { runService, v1 } from '../../proto/services.js';
 import type { Journal } from '../journal/journal.js';
 import { runMessage } from '../journal/messages.js';
-import type { RunRecord } from '../journal/records.js';
 import { claimOutputDirectory } from '../runs/output-directory.js';
 import { readRunFile } from '../runs/run-file.js';
-import { requireEvaluable } from '../runs/evaluable.js';
 import type { RunQueue } from '../runs/run-queue.js';
-import { NotFoundError } from './status.js';
 import { readLog } from './read-log.js';
+import { requireRun } from './require-run.js';
+import { WatchedRuns } from './run-events.js';
+import { readSubmission, type RunPlaces } from './submission.js';
 import { watchRun } from './watch-run.js';
 
-/** What a person may ask of the coordinator. */
-export function runHandlers(journal: Journal, queue: RunQueue): Handlers<typeof runService> {
-  const find = (id: string): RunRecord => {
-    const run = journal.findRun(id);
-    if (run === undefined) throw new NotFoundError(`no run ${id}`);
-    return run;
-  };
+/**
+ * What a person may ask of the coordinator.
+ * @param about what is known of it by now, for whoever asks
+ */
+export function runHandlers(
+  journal: Journal,
+  queue: RunQueue,
+  places: RunPlaces,
+  about: () => v1.GetCoordinatorResponse.$Properties,
+): Handlers<typeof runService> {
+  const watched = new WatchedRuns(journal);
+  const find = (id: string) => requireRun(journal, id);
   return {
-    submitRun: async ({ runYaml, outputDir, skipBadRows, name }) => {
-      if (!isAbsolute(outputDir)) throw new ConfigError(`output_dir must be an absolute path: ${outputDir}`);
-      const config = readRunFile(runYaml, outputDir);
-      requireEvaluable(config);
-      const resolved = renderRunFile(config);
-      await claimOutputDirectory(outputDir, resolved);
+    submitRun: async (request) => {
       const id = `run-${randomBytes(4).toString('hex')}`;
+      const submission = await readSubmission(request, id, places);
+      const { config, name, outputDir } = submission;
+      queue.requirePossible(config.workers);
+      const { skipBadRows } = request;
       const { workers } = config;
-      const run = journal.addRun({
-        id,
-        name: name || id,
-        runYaml: resolved,
-        outputDir,
-        skipBadRows,
-        workers,
-      });
-      queue.wake();
-      return { run: runMessage(run) };
+      const runYaml = renderRunFile(config);
+      const claim = await claimOutputDirectory(outputDir, runYaml);
+      try {
+        for (const upload of submission.uploads) await places.trees.keep(upload);
+        queue.add({ id, name, runYaml, outputDir, skipBadRows, workers });
+        return { run: runMessage(find(id)) };
+      } catch (error) {
+        await claim.undo();
+        throw error;
+      }
     },
     getRun: ({ runId }) => ({ run: runMessage(find(runId)) }),
     listRuns: () => ({ runs: journal.runs().map(runMessage) }),
@@ -59,9 +62,9 @@ export function runHandlers(journal: Journal, queue: RunQueue): Handlers<typeof 
       queue.resize(run, workers);
       return { run: runMessage(find(runId)) };
     },
-    watchRun: (call) => watchRun(call, journal),
+    watchRun: (call) => watchRun(call, watched),
     readLog: (call) => readLog(call, journal),
-    getCoordinator: () => ({}),
+    getCoordinator: () => about(),
   };
 }
 

@@ -5,6 +5,7 @@ import { messageOf, RunError } from '../../lib/errors.js';
 import { tensorboard } from '../../proto/services.js';
 import type { MetricsRow } from '../runs/metrics-row.js';
 import { frameRecord, readRecords } from './record.js';
+import { asWritten, textTable } from './text-table.js';
 
 /** What a stage's rows say in every line, and no curve shows. */
 const notDrawn: ReadonlySet<string> = new Set(['step', 'stage']);
@@ -17,9 +18,30 @@ export function tensorBoardDirectory(
   return join(outputDir, 'tensorboard', `${stage}-${method}`);
 }
 
+/** A line of evaluations.jsonl: its numbers have names such as `eval_loss`. */
+export interface EvaluationLine {
+  readonly step: number;
+}
+
+/** What the policy wrote after a step. */
+export interface SampledLine {
+  readonly step: number;
+  readonly completions: readonly { readonly prompt: string; readonly completion: string }[];
+}
+
+/** What the journal holds of a stage, each kind in the order of its steps. */
+export interface StageHistory {
+  readonly rows: readonly MetricsRow[];
+  readonly evaluations: readonly EvaluationLine[];
+  readonly samples: readonly SampledLine[];
+}
+
+const SAMPLES_TAG = 'samples';
+
 /**
- * A stage's metrics as TensorBoard's event files, with the tags that `transformers` and TRL give them (`train/loss`).
- * Every opening begins a new file, which goes on after the last step that the ones before hold.
+ * A stage's metrics as TensorBoard's event files, with the tags that `transformers` and TRL give them (`train/loss`,
+ * `eval/loss`), and its samples as texts. Every opening begins a new file, which goes on after the last step that the
+ * ones before hold.
  */
 export class TensorBoardLog {
   readonly #file: string;
@@ -30,21 +52,24 @@ export class TensorBoardLog {
     this.#handle = handle;
   }
 
-  /** @param committed the stage's rows in the journal: those that no file holds are written first */
-  static async open(directory: string, committed: readonly MetricsRow[]): Promise<TensorBoardLog> {
+  /** @param history what no file holds of it is written first */
+  static async open(directory: string, history: StageHistory): Promise<TensorBoardLog> {
     await mkdir(directory, { recursive: true });
     const files = (await readdir(directory)).filter((name) => name.startsWith(PREFIX)).sort();
-    const written = await lastStepOf(files.map((name) => join(directory, name)));
-    const known = Math.min(written, committed.at(-1)?.step ?? 0);
+    const written = await lastStepsOf(files.map((name) => join(directory, name)));
+    const known = Math.min(written.train, history.rows.at(-1)?.step ?? 0);
     const file = join(directory, fileName(files.at(-1)));
     const log = new TensorBoardLog(file, await open(file, 'ax'));
     try {
       await log.#write({ step: 0, fileVersion: 'brain.Event:2' });
-      if (written > 0) {
+      if (files.length > 0) {
         const status = tensorboard.SessionLog.Status.START;
         await log.#write({ step: known + 1, sessionLog: { status } });
       }
-      for (const row of committed) if (row.step > known) await log.append(row);
+      const lacks = (last: number) => (line: { readonly step: number }) => line.step > Math.min(last, known);
+      for (const row of history.rows.filter(lacks(known))) await log.append(row);
+      for (const line of history.evaluations.filter(lacks(written.eval))) await log.appendEvaluation(line);
+      for (const line of history.samples.filter(lacks(written.samples))) await log.appendSamples(line);
       return log;
     } catch (error) {
       await log.#handle.close();
@@ -53,10 +78,25 @@ export class TensorBoardLog {
   }
 
   async append(row: MetricsRow): Promise<void> {
-    const value = Object.entries(row)
-      .filter(([key, number]) => typeof number === 'number' && !notDrawn.has(key))
-      .map(([key, number]) => ({ tag: `train/${key}`, simpleValue: number as number }));
-    await this.#write({ step: row.step, summary: { value } });
+    const drawn = Object.entries(row).filter(([key]) => !notDrawn.has(key));
+    await this.#writeNumbers(
+      row.step,
+      drawn.map(([key, value]) => [`train/${key}`, value]),
+    );
+  }
+
+  async appendEvaluation(line: EvaluationLine): Promise<void> {
+    const drawn = Object.entries(line).filter(([key]) => key.startsWith('eval_'));
+    await this.#writeNumbers(
+      line.step,
+      drawn.map(([key, value]) => [key.replace('eval_', 'eval/'), value]),
+    );
+  }
+
+  async appendSamples({ step, completions }: SampledLine): Promise<void> {
+    const rows = completions.map(({ prompt, completion }) => [asWritten(prompt), asWritten(completion)]);
+    const table = textTable(SAMPLES_TAG, [['prompt', 'completion'], ...rows]);
+    await this.#write({ step, summary: { value: [table] } });
   }
 
   /** What was written is on the disk then. */
@@ -66,6 +106,14 @@ export class TensorBoardLog {
     } finally {
       await this.#handle.close();
     }
+  }
+
+  /** Of values that are null or text, none. */
+  async #writeNumbers(step: number, values: readonly (readonly [tag: string, unknown])[]): Promise<void> {
+    const value = values.flatMap(([tag, number]) =>
+      typeof number === 'number' ? [{ tag, simpleValue: number }] : [],
+    );
+    await this.#write({ step, summary: { value } });
   }
 
   async #write(event: tensorboard.Event.$Properties): Promise<void> {
@@ -87,14 +135,23 @@ function fileName(previous: string | undefined): string {
   return `${PREFIX}${seconds}.${hostname()}.${process.pid}`;
 }
 
-/** The last step in event files; 0 for none. */
-async function lastStepOf(files: readonly string[]): Promise<number> {
-  let last = 0;
+type Kind = 'train' | 'eval' | 'samples';
+
+/** The last step of each kind in event files: of the training 0 for none, as its steps begin at 1. */
+async function lastStepsOf(files: readonly string[]): Promise<Readonly<Record<Kind, number>>> {
+  const last: Record<Kind, number> = { train: 0, eval: -1, samples: -1 };
   for (const file of files) {
     for (const record of readRecords(await readFile(file))) {
       const { step, summary } = tensorboard.Event.decode(record);
-      if (summary) last = Math.max(last, step);
+      const kind = kindOf(summary?.value?.[0]?.tag ?? '');
+      if (kind !== null) last[kind] = Math.max(last[kind], step);
     }
   }
   return last;
+}
+
+function kindOf(tag: string): Kind | null {
+  if (tag === SAMPLES_TAG) return 'samples';
+  if (tag.startsWith('train/')) return 'train';
+  return tag.startsWith('eval/') ? 'eval' : null;
 }

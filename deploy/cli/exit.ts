@@ -2,7 +2,10 @@ import { CommanderError } from 'commander';
 import { ConfigError, ExitCode, messageOf, UserError } from '../../lib/errors.js';
 import type { Output } from './output/terminal.js';
 
-/** The user asked to stop (Ctrl-C, SIGTERM), and everything has stopped. */
+/**
+ * The user asked to stop (Ctrl-C, SIGTERM), and everything of this command has stopped; or the run that it followed was
+ * cancelled.
+ */
 export class Interrupted extends Error {
   override readonly name = 'Interrupted';
 }

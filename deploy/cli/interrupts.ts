@@ -1,3 +1,6 @@
+import { ExitCode } from '../../lib/errors.js';
+import type { Interrupted } from './exit.js';
+
 /** What a program does when it is told to stop: Ctrl-C, `kill`, or a terminal that closes. */
 export interface Interrupts {
   /** Stop in good order. */
@@ -21,5 +24,25 @@ export async function withInterrupts<T>(interrupts: Interrupts, body: () => Prom
     return await body();
   } finally {
     for (const signal of signals) process.off(signal, handle);
+  }
+}
+
+/**
+ * Runs `body`, which a first signal aborts; a second one ends the process at once. Nothing else must be lost by that.
+ * @throws what `interruption` makes of it, where the body fails after a signal
+ */
+export async function interruptible<T>(
+  interruption: () => Interrupted,
+  body: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const controller = new AbortController();
+  const interrupts = {
+    onFirst: () => controller.abort(),
+    onSecond: () => process.exit(ExitCode.interrupted),
+  };
+  try {
+    return await withInterrupts(interrupts, () => body(controller.signal));
+  } catch (error) {
+    throw controller.signal.aborted ? interruption() : error;
   }
 }

@@ -1,17 +1,26 @@
 import { Command } from 'commander';
+import { cancelCommand } from './commands/cancel.js';
 import { checkCommand } from './commands/check.js';
 import { completionCommand } from './commands/completion.js';
+import { coordinatorCommand } from './commands/coordinator.js';
 import { dataCommand } from './commands/data.js';
 import { demoCommand } from './commands/demo.js';
 import { exportCommand } from './commands/export.js';
 import { generateCommand } from './commands/generate.js';
+import { logsCommand } from './commands/logs.js';
+import { metricsCommand } from './commands/metrics.js';
 import { plotCommand } from './commands/plot.js';
+import { queueCommand } from './commands/queue.js';
+import { resizeCommand } from './commands/resize.js';
+import { resumeCommand } from './commands/resume.js';
 import { schemaCommand } from './commands/schema.js';
 import { scoreCommand } from './commands/score.js';
 import { setupCommand } from './commands/setup.js';
+import { statusCommand } from './commands/status.js';
+import { submitCommand } from './commands/submit.js';
 import { trainCommand } from './commands/train.js';
 import type { Terminal } from './output/terminal.js';
-import { packageVersion } from './package.js';
+import { packageVersion } from '../../lib/package.js';
 
 /** The whole command line. Commander throws instead of ending the process, so that one place decides the exit code. */
 export function buildProgram(terminal: Terminal): Command {
@@ -22,6 +31,15 @@ export function buildProgram(terminal: Terminal): Command {
     .addHelpText('after', help)
     .addCommand(checkCommand(terminal))
     .addCommand(trainCommand(terminal))
+    .addCommand(coordinatorCommand(terminal))
+    .addCommand(submitCommand(terminal))
+    .addCommand(queueCommand(terminal))
+    .addCommand(statusCommand(terminal))
+    .addCommand(logsCommand(terminal))
+    .addCommand(metricsCommand(terminal))
+    .addCommand(cancelCommand(terminal))
+    .addCommand(resumeCommand(terminal))
+    .addCommand(resizeCommand(terminal))
     .addCommand(scoreCommand(terminal))
     .addCommand(generateCommand(terminal))
     .addCommand(dataCommand(terminal))
@@ -54,15 +72,19 @@ Exit codes:
   0    done
   1    failed: the message says why, and where there is more
   2    a bad command, run file, model or data: something to change
-  130  interrupted (Ctrl-C); no process is left
+  130  interrupted (Ctrl-C), and no process of this command is left; or the run was cancelled
+  A command that follows a run ends with the run's own exit code.
 
 Environment:
-  NO_COLOR        any value turns colours off
-  PROSPECT_CACHE  where the native TensorFlow library is kept
+  NO_COLOR              any value turns colours off
+  PROSPECT_CACHE        where the native TensorFlow library is kept
+  PROSPECT_COORDINATOR  host:port of the coordinator to ask (default: 127.0.0.1:7070)
 
 Examples:
   prospect demo
   prospect check kto.yaml
   prospect train kto.yaml --out runs/first
+  prospect submit kto.yaml
+  prospect logs -f
   prospect generate --model runs/first/model --prompt "My kettle is broken."
   prospect COMMAND --help`;

@@ -7,8 +7,8 @@ import type { RunConfig } from '../../lib/config/types.js';
 import { ConfigError } from '../../lib/errors.js';
 import { setUpTensorFlow } from '../tensorflow/setup.js';
 import { requireNoRun, runEmbedded } from './embedded/run-embedded.js';
-import { evaluateHeldOut, lastStageModels, readHeldOut } from './evaluation/held-out.js';
-import type { EvaluatedModels } from './evaluation/evaluate.js';
+import { showEvaluation } from './evaluation/show.js';
+import { lastStageModels, type StageModels } from './last-stage.js';
 import type { Terminal } from './output/terminal.js';
 
 export interface TrainOptions {
@@ -22,16 +22,15 @@ export interface TrainOptions {
 }
 
 /**
- * `prospect train`: checks the run file, sets TensorFlow up where it is not yet, trains on this machine, and judges the
- * result by held-out rows. Returns the directories of the last stage's models.
+ * `prospect train`: checks the run file, sets TensorFlow up where it is not yet, trains on this machine, and shows what
+ * that changed for held-out rows. Returns the directories of the last stage's models.
  */
-export async function train(options: TrainOptions, terminal: Terminal): Promise<EvaluatedModels> {
+export async function train(options: TrainOptions, terminal: Terminal): Promise<StageModels> {
   const { runFile, overrides, skipBadRows, resume } = options;
   const config = loadRunFile(runFile, { set: overrides, cores: availableParallelism() });
   const outputDir = resolve(options.outputDir);
   if (resume) requireSameRun(config, outputDir, runFile);
   else requireNoRun(outputDir);
-  const heldOut = await readHeldOut(config, skipBadRows, terminal);
   await setUpTensorFlow({ check: false, log: terminal.err.line });
   const run = {
     runYaml: renderRunFile(config),
@@ -40,9 +39,8 @@ export async function train(options: TrainOptions, terminal: Terminal): Promise<
     resume: resume ? { workers: config.workers } : null,
   };
   await runEmbedded(run, terminal.err);
-  const result = { config, outputDir };
-  if (heldOut !== null) await evaluateHeldOut(result, heldOut, terminal);
-  return lastStageModels(result);
+  await showEvaluation(outputDir, config.stages.length, terminal.out);
+  return lastStageModels(config, outputDir);
 }
 
 /** A run goes on as it was begun, but for the number of workers. @throws ConfigError */

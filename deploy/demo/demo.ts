@@ -5,7 +5,7 @@ import { encodePrompt } from '../../coordinator/data/prompt.js';
 import { TextTokenizer } from '../../coordinator/data/tokenizer.js';
 import { requireNoRun } from '../cli/embedded/run-embedded.js';
 import { withInference } from '../cli/inference/session.js';
-import { packagePath } from '../cli/package.js';
+import { packagePath } from '../../lib/package.js';
 import type { Terminal } from '../cli/output/terminal.js';
 import { wrapText } from '../cli/output/wrap.js';
 import { train } from '../cli/train.js';

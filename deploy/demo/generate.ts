@@ -3,10 +3,11 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { allEmails, feedbackRows, fineTuningRows, type Row } from './feedback.js';
 import { Random } from './random.js';
+import { reviewsCsv } from './reviews.js';
 import { makeTokenizer } from './tokenizer.js';
 
 const seed = 20240202;
-const counts = { fineTuning: 640, train: 512, heldOut: 128 } as const;
+const counts = { fineTuning: 640, train: 512, heldOut: 128, reviews: 240 } as const;
 const mergeCount = 500;
 
 /** All files that ship in `deploy/demo/data/`, by name; the same bytes on every machine. */
@@ -22,6 +23,7 @@ export function generateDemoData(): Map<string, string> {
     ['sft.jsonl', jsonLines(fineTuning)],
     ['feedback.jsonl', jsonLines(train)],
     ['held-out.jsonl', jsonLines(heldOut)],
+    ['reviews.csv', reviewsCsv(train.slice(0, counts.reviews), random)],
     ['tokenizer.json', `${JSON.stringify(tokenizer)}\n`],
     ['tokenizer_config.json', `${JSON.stringify(tokenizerConfig, null, 2)}\n`],
   ]);

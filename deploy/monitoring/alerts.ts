@@ -37,17 +37,17 @@ export function alertRules(select: Select, thresholds: Thresholds): RuleFile {
 }
 
 function runAlerts(select: Select, { noStepFor }: Thresholds): Alert[] {
-  const underWay = select('prospect_runs', { state: { oneOf: ['running', 'recovering'] } });
   return [
     {
       alert: 'ProspectNoStep',
-      // The window is what two scrapes need; `for` counts from the last step.
-      expr: `sum without (state) (${underWay}) > 0 and changes(${select('prospect_steps_committed_total')}[2m]) == 0`,
+      // A run has the counter for as long as steps are due. The window is what two scrapes need; `for` counts from the
+      // last step.
+      expr: `changes(${select('prospect_steps_committed_total')}[2m]) == 0`,
       for: noStepFor,
       labels: { severity: 'critical' },
       annotations: {
         summary: 'A run commits no steps',
-        description: `A run of {{ $labels.instance }} is under way and has committed no step for ${noStepFor}: prospect status and prospect logs say what it waits for.`,
+        description: `{{ $labels.run }} of {{ $labels.instance }} is under way and has committed no step for ${noStepFor}: prospect status and prospect logs say what it waits for.`,
       },
     },
     {
@@ -73,7 +73,7 @@ function trainingAlerts(select: Select, { klNats }: Thresholds): Alert[] {
       annotations: {
         summary: 'Steps are skipped, because their numbers are not finite',
         description:
-          'In 15 minutes {{ $value | printf "%.0f" }} steps have changed no weight. Look at the rows that the log names, or lower the learning rate.',
+          'In 15 minutes {{ $value | printf "%.0f" }} steps of {{ $labels.run }} have changed no weight. Look at the rows that the log names, or lower the learning rate.',
       },
     },
     {
@@ -83,7 +83,7 @@ function trainingAlerts(select: Select, { klNats }: Thresholds): Alert[] {
       labels: { severity: 'warning' },
       annotations: {
         summary: 'The policy runs away from its reference',
-        description: `The KL estimate is {{ $value | printf "%.1f" }} nats, above ${klNats}, and grows: raise beta, lower the learning rate, or stop.`,
+        description: `The KL estimate of {{ $labels.run }} is {{ $value | printf "%.1f" }} nats, above ${klNats}, and grows: raise beta, lower the learning rate, or stop.`,
       },
     },
     {
@@ -120,7 +120,7 @@ function clusterAlerts(select: Select, { checkpointAgeSeconds }: Thresholds): Al
       annotations: {
         summary: 'The newest checkpoint is old',
         description:
-          'The last checkpoint was written {{ $value | humanizeDuration }} ago: see whether the disk is full, or save more often.',
+          'The last checkpoint of {{ $labels.run }} was written {{ $value | humanizeDuration }} ago: see whether the disk is full, or save more often.',
       },
     },
   ];

@@ -20,7 +20,7 @@ function training(select: Select): Row {
         title: 'Loss',
         description: 'Of the global batch, at each committed step.',
         unit: 'none',
-        queries: [{ expr: select('prospect_loss'), legend: 'loss' }],
+        queries: [{ expr: select('prospect_loss'), legend: '{{run}}' }],
       },
       {
         title: 'KL estimate',
@@ -28,15 +28,15 @@ function training(select: Select): Row {
           'The reference point z0: how far answers moved from the reference on average. At 0 for long, or growing without end, it is worth a look.',
         unit: 'none',
         min: 0,
-        queries: [{ expr: select('prospect_kl_nats'), legend: 'z0 (nats)' }],
+        queries: [{ expr: select('prospect_kl_nats'), legend: '{{run}} z0 (nats)' }],
       },
       {
         title: 'Rewards',
         description: 'The margin between what is wanted and what is not should grow.',
         unit: 'none',
         queries: [
-          { expr: select('prospect_reward'), legend: '{{class}}' },
-          { expr: `${chosen} - ignoring (class) ${rejected}`, legend: 'margin' },
+          { expr: select('prospect_reward'), legend: '{{run}} {{class}}' },
+          { expr: `${chosen} - ignoring (class) ${rejected}`, legend: '{{run}} margin' },
         ],
       },
       {
@@ -44,7 +44,7 @@ function training(select: Select): Row {
         description:
           'Under the policy. Both falling together is a sign of a reward that is not what it seems.',
         unit: 'none',
-        queries: [{ expr: select('prospect_completion_logp_nats'), legend: '{{class}} (nats)' }],
+        queries: [{ expr: select('prospect_completion_logp_nats'), legend: '{{run}} {{class}} (nats)' }],
       },
       {
         title: 'Gradient norm',
@@ -52,8 +52,11 @@ function training(select: Select): Row {
         unit: 'none',
         min: 0,
         queries: [
-          { expr: select('prospect_grad_norm'), legend: 'committed' },
-          { expr: `max(${select('prospect_worker_gradient_norm')})`, legend: 'highest of the workers' },
+          { expr: select('prospect_grad_norm'), legend: '{{run}} committed' },
+          {
+            expr: `max by (run) (${select('prospect_worker_gradient_norm')})`,
+            legend: '{{run}} highest of the workers',
+          },
         ],
       },
       {
@@ -61,7 +64,7 @@ function training(select: Select): Row {
         description: 'Of the last committed step.',
         unit: 'none',
         min: 0,
-        queries: [{ expr: select('prospect_learning_rate'), legend: 'learning rate' }],
+        queries: [{ expr: select('prospect_learning_rate'), legend: '{{run}}' }],
       },
     ],
   };
@@ -71,7 +74,7 @@ function speed(select: Select): Row {
   const phaseSum = rate(select('prospect_step_phase_seconds_sum'));
   const phaseCount = rate(select('prospect_step_phase_seconds_count'));
   const workerPhaseSum = rate(select('prospect_worker_step_phase_seconds_sum'));
-  const buckets = `sum by (le) (${rate(select('prospect_step_seconds_bucket'))})`;
+  const buckets = `sum by (run, le) (${rate(select('prospect_step_seconds_bucket'))})`;
   return {
     title: 'Speed',
     panels: [
@@ -80,7 +83,7 @@ function speed(select: Select): Row {
         description: 'Prompt and completion tokens of committed steps.',
         unit: 'short',
         min: 0,
-        queries: [{ expr: `sum(${rate(select('prospect_tokens_total'))})`, legend: 'all workers' }],
+        queries: [{ expr: rate(select('prospect_tokens_total')), legend: '{{run}}' }],
       },
       {
         title: 'Time of a step',
@@ -88,18 +91,21 @@ function speed(select: Select): Row {
         unit: 's',
         min: 0,
         queries: [
-          { expr: `histogram_quantile(0.5, ${buckets})`, legend: 'median' },
-          { expr: `histogram_quantile(0.95, ${buckets})`, legend: '95 %' },
+          { expr: `histogram_quantile(0.5, ${buckets})`, legend: '{{run}} median' },
+          { expr: `histogram_quantile(0.95, ${buckets})`, legend: '{{run}} 95 %' },
         ],
       },
       {
         title: 'Where a step spends its time',
-        description: 'Mean over workers, by phase.',
+        description: 'Mean over the workers of a run, by phase.',
         unit: 's',
         min: 0,
         stacked: true,
         queries: [
-          { expr: `sum by (phase) (${phaseSum}) / sum by (phase) (${phaseCount})`, legend: '{{phase}}' },
+          {
+            expr: `sum by (run, phase) (${phaseSum}) / sum by (run, phase) (${phaseCount})`,
+            legend: '{{run}} {{phase}}',
+          },
         ],
       },
       {
@@ -108,7 +114,7 @@ function speed(select: Select): Row {
         unit: 'short',
         min: 0,
         queries: [
-          { expr: `60 * sum(${rate(select('prospect_steps_committed_total'))})`, legend: 'committed' },
+          { expr: `60 * ${rate(select('prospect_steps_committed_total'))}`, legend: '{{run}}' },
           {
             expr: `60 * ${rate(select('prospect_worker_steps_total'))}`,
             legend: '{{pod}} {{worker}}',
@@ -144,8 +150,8 @@ function cluster(select: Select): Row {
         unit: 'short',
         min: 0,
         queries: [
-          { expr: select('prospect_workers'), legend: 'workers' },
-          { expr: select('prospect_generation'), legend: 'generation' },
+          { expr: select('prospect_workers'), legend: '{{run}} workers' },
+          { expr: select('prospect_generation'), legend: '{{run}} generation' },
         ],
       },
       {
@@ -171,14 +177,14 @@ function cluster(select: Select): Row {
           "A worker's time for a micro-batch over the median of the others': 1 is like the others.",
         unit: 'none',
         min: 0,
-        queries: [{ expr: select('prospect_straggler_ratio'), legend: '{{worker}}' }],
+        queries: [{ expr: select('prospect_straggler_ratio'), legend: '{{run}} {{worker}}' }],
       },
       {
         title: 'Computing time of the last step',
         description: 'Of each worker.',
         unit: 's',
         min: 0,
-        queries: [{ expr: select('prospect_worker_step_seconds'), legend: '{{worker}}' }],
+        queries: [{ expr: select('prospect_worker_step_seconds'), legend: '{{run}} {{worker}}' }],
       },
       {
         title: 'Checkpoints',
@@ -186,8 +192,8 @@ function cluster(select: Select): Row {
         unit: 's',
         min: 0,
         queries: [
-          { expr: select('prospect_checkpoint_age_seconds'), legend: 'age' },
-          { expr: select('prospect_checkpoint_duration_seconds'), legend: 'time to write' },
+          { expr: select('prospect_checkpoint_age_seconds'), legend: '{{run}} age' },
+          { expr: select('prospect_checkpoint_duration_seconds'), legend: '{{run}} time to write' },
         ],
       },
       {
@@ -195,7 +201,7 @@ function cluster(select: Select): Row {
         description: 'In the hour before: steps whose numbers were not finite.',
         unit: 'short',
         min: 0,
-        queries: [{ expr: `increase(${select('prospect_skipped_steps_total')}[1h])`, legend: 'skipped' }],
+        queries: [{ expr: `increase(${select('prospect_skipped_steps_total')}[1h])`, legend: '{{run}}' }],
       },
       {
         title: 'Memory',
@@ -249,7 +255,10 @@ function reference(select: Select): Row {
         unit: 's',
         min: 0,
         queries: [
-          { expr: `sum by (worker) (${waiting}) / sum by (worker) (${steps})`, legend: '{{worker}}' },
+          {
+            expr: `sum by (run, worker) (${waiting}) / sum by (run, worker) (${steps})`,
+            legend: '{{run}} {{worker}}',
+          },
         ],
       },
       {

@@ -1,11 +1,8 @@
 import type { LabelOf, SeriesName } from './metrics.js';
 
-/** Label matchers as PromQL writes them, to be told apart from a plain value: `=~"running|recovering"`. */
-type Matcher = string | { readonly oneOf: readonly string[] };
-
 export type Select = <Series extends SeriesName>(
   series: Series,
-  matchers?: { readonly [Label in LabelOf<Series>]?: Matcher },
+  matchers?: { readonly [Label in LabelOf<Series>]?: string },
 ) => string;
 
 /**
@@ -14,8 +11,8 @@ export type Select = <Series extends SeriesName>(
  */
 export function selectIn(scope: string): Select {
   return (series, matchers = {}) => {
-    const own = Object.entries<Matcher | undefined>(matchers).map(([label, matcher]) =>
-      typeof matcher === 'object' ? `${label}=~"${matcher.oneOf.join('|')}"` : `${label}="${matcher ?? ''}"`,
+    const own = Object.entries<string | undefined>(matchers).map(
+      ([label, value]) => `${label}="${value ?? ''}"`,
     );
     const all = scope === '' ? own : [...own, scope];
     return all.length === 0 ? series : `${series}{${all.join(',')}}`;

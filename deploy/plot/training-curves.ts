@@ -1,6 +1,11 @@
 import type { TopLevelSpec } from 'vega-lite';
-import { chartsOf, type ChartColor, type ChartSpec } from '../../coordinator/page/view/charts.js';
-import type { Curve } from '../../coordinator/page/view/curve.js';
+import { chartData, type ChartData } from '../../coordinator/page/view/chart-data.js';
+import {
+  chartsOf,
+  type ChartColor,
+  type ChartLine,
+  type ChartSpec,
+} from '../../coordinator/page/view/charts.js';
 import { fontFamily } from './render.js';
 import type { StageCurves } from './run-metrics.js';
 
@@ -11,7 +16,6 @@ const colors: Readonly<Record<ChartColor, string>> = {
   green: '#008a63',
   purple: '#b0568b',
   sky: '#3f9fd1',
-  grey: '#8a909c',
 };
 
 const PANEL = { width: 250, height: 150 } as const;
@@ -20,12 +24,27 @@ const COLUMNS = 3;
 /** `0.25`, `1.5k`, `2e-5`. */
 const labelExpr = "format(datum.value, abs(datum.value) >= 1000 ? '~s' : '~g')";
 
+const titleStyle = {
+  anchor: 'start',
+  fontSize: 15,
+  subtitleFontSize: 12,
+  subtitleColor: '#5b6373',
+  subtitlePadding: 5,
+  offset: 14,
+} as const;
+
 const labels = { labelFontSize: 11, titleFontSize: 12, titleFontWeight: 'normal' } as const;
 
 /** A stage's curves as small multiples: the charts of the live page. */
-export function trainingCurvesChart({ name, stage, method, curve }: StageCurves): TopLevelSpec {
+export function trainingCurvesChart(curves: StageCurves): TopLevelSpec {
+  const { name, stage, method, evaluations } = curves;
+  const subtitle = evaluations.steps.length === 0 ? {} : { subtitle: 'dashed, with points: held-out rows' };
   return {
-    title: { text: `${name}: stage ${stage} (${method})`, anchor: 'start', fontSize: 15, offset: 14 },
+    title: {
+      text: `${name}: stage ${stage} (${method})`,
+      ...subtitle,
+      ...titleStyle,
+    },
     padding: 14,
     background: 'white',
     config: {
@@ -35,49 +54,87 @@ export function trainingCurvesChart({ name, stage, method, curve }: StageCurves)
     },
     columns: COLUMNS,
     spacing: 24,
-    resolve: { scale: { color: 'independent' } },
-    concat: chartsOf(curve).map((spec) => panel(spec, curve)),
+    concat: chartsOf(curves).map((spec) => panel(spec, chartData(spec, curves))),
   };
 }
 
-function panel({ title, unit, lines }: ChartSpec, curve: Curve) {
-  const values = lines.flatMap(({ key, label }) => {
-    const { mean, low, high } = curve.columns[key];
-    return curve.steps.map((step, i) => ({ step, label, mean: mean[i], low: low[i], high: high[i] }));
-  });
-  const scale = { domain: lines.map(({ label }) => label), range: lines.map(({ color }) => colors[color]) };
-  const color = {
-    field: 'label',
-    type: 'nominal',
-    title: null,
-    scale,
-    legend: null,
-  } as const;
-  const x = {
-    field: 'step',
-    type: 'quantitative',
-    title: 'step',
-    axis: { grid: false, tickCount: 5, labelExpr, tickMinStep: 1 },
-    scale: { nice: false, zero: false },
-  } as const;
-  const axis = { tickCount: 4, labelExpr } as const;
-  const y = { type: 'quantitative', title: null, axis, scale: { zero: false } } as const;
+function panel({ title, unit, lines, heldOut }: ChartSpec, data: ChartData) {
+  // What the held-out rows share with the training has its colour, and so needs no name of its own.
+  const named = lines.length > 0 ? lines : heldOut;
+  const x = stepAxis(data.steps);
   return {
     ...PANEL,
-    data: { values: values.filter(({ mean }) => mean !== null) },
     layer: [
       caption(unit === '' ? title : `${title} (${unit})`, { x: 0, color: 'black', fontSize: 13 }),
-      ...lines.map(({ label, color: name }, i) => caption(label, labelPlace(lines, i, colors[name]))),
-      // From the lowest to the highest step of a bucket; flat, and so not seen, where a bucket is one step.
-      {
-        mark: { type: 'area', opacity: 0.18 } as const,
-        encoding: { x, y: { ...y, field: 'low' }, y2: { field: 'high' }, color },
-      },
-      {
-        mark: { type: 'line', strokeWidth: 1.8, point: curve.steps.length === 1 } as const,
-        encoding: { x, y: { ...y, field: 'mean' }, color },
-      },
+      ...named.map(({ label, color }, i) => caption(label, labelPlace(named, i, colors[color]))),
+      ...lines.flatMap((line, i) => trainingLine(line, pointsOf(data, i), x)),
+      ...heldOut.map((line, i) => heldOutLine(line, pointsOf(data, lines.length + i), x)),
     ],
+  };
+}
+
+interface Point {
+  readonly step: number;
+  readonly mean: number | null;
+  readonly low: number | null;
+  readonly high: number | null;
+}
+
+/** Of one line: the steps where it has a number. */
+function pointsOf({ steps, series }: ChartData, line: number): Point[] {
+  const { mean, low, high } = series[line]!;
+  return steps
+    .map((step, i) => ({ step, mean: mean[i] ?? null, low: low[i] ?? null, high: high[i] ?? null }))
+    .filter((point) => point.mean !== null);
+}
+
+/** All panels have the same, whichever steps they have numbers for. */
+function stepAxis(steps: readonly number[]) {
+  return {
+    field: 'step',
+    type: 'quantitative' as const,
+    title: 'step',
+    axis: { grid: false, tickCount: 5, labelExpr, tickMinStep: 1 },
+    scale: { nice: false, zero: false, domain: [steps[0]!, steps.at(-1)!] },
+  };
+}
+
+type StepAxis = ReturnType<typeof stepAxis>;
+
+const y = {
+  type: 'quantitative',
+  title: null,
+  axis: { tickCount: 4, labelExpr },
+  scale: { zero: false },
+} as const;
+
+function trainingLine({ color }: ChartLine, points: readonly Point[], x: StepAxis) {
+  const data = { values: [...points] };
+  const point = points.length === 1 ? { color: colors[color] } : false;
+  return [
+    // From the lowest to the highest step of a bucket; flat, and so not seen, where a bucket is one step.
+    {
+      data,
+      mark: { type: 'area', opacity: 0.18, color: colors[color] } as const,
+      encoding: { x, y: { ...y, field: 'low' }, y2: { field: 'high' } },
+    },
+    {
+      data,
+      mark: { type: 'line', strokeWidth: 1.8, point, color: colors[color] } as const,
+      encoding: { x, y: { ...y, field: 'mean' } },
+    },
+  ];
+}
+
+/** More points would hide the line. */
+const MAX_POINTS = 60;
+
+function heldOutLine({ color }: ChartLine, points: readonly Point[], x: StepAxis) {
+  const point = points.length > MAX_POINTS ? false : { filled: true, size: 28, color: colors[color] };
+  return {
+    data: { values: [...points] },
+    mark: { type: 'line' as const, strokeWidth: 1.6, strokeDash: [5, 4], point, color: colors[color] },
+    encoding: { x, y: { ...y, field: 'mean' } },
   };
 }
 
@@ -95,7 +152,7 @@ function caption(text: string, { x, color, fontSize }: CaptionStyle) {
 }
 
 /** The lines' names, coloured like them, end at the panel's right edge. */
-function labelPlace(lines: ChartSpec['lines'], index: number, color: string): CaptionStyle {
+function labelPlace(lines: readonly ChartLine[], index: number, color: string): CaptionStyle {
   const rest = lines.slice(index).map(({ label }) => label.length * 7 + 10);
   return { x: PANEL.width + 10 - rest.reduce((sum, width) => sum + width, 0), color, fontSize: 12 };
 }

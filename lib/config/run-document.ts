@@ -18,6 +18,8 @@ const prefix = (path: Path) => (path.length > 0 ? `${oneLine(keyOf(path))}: ` : 
  */
 export class RunDocument {
   readonly values: YamlMap;
+  /** Keys of the file behind which nothing stands. */
+  readonly empty: readonly Path[];
   private readonly origins = new Map<string, Origin>();
   /** Text → line, behind all lines for `--set`. A wrong value at the top may be met once for each stage, and is said once. */
   private readonly problems = new Map<string, number>();
@@ -26,7 +28,8 @@ export class RunDocument {
     text: string,
     private readonly file: string,
   ) {
-    const { value, places, problems } = parseYaml(text);
+    const { value, places, empty, problems } = parseYaml(text);
+    this.empty = empty;
     for (const { path, line } of places) this.origins.set(JSON.stringify(path), { line });
     for (const { path, line, message } of problems) this.addAt(line, path, message);
     this.throwProblems();

@@ -2,10 +2,13 @@
 const TRL_NAMES: Readonly<Record<string, string>> = {
   chosen_control_token: 'desirable_control',
   gradient_accumulation_steps: 'global_batch_size',
+  lora_alpha: 'alpha',
+  lora_r: 'r',
   lora_target_modules: 'lora',
   lr_scheduler_type: 'lr_schedule',
   model_name_or_path: 'model',
   num_train_epochs: 'epochs',
+  rank: 'r',
   per_device_train_batch_size: 'micro_batch_size',
   ref_model: 'reference',
   rejected_control_token: 'undesirable_control',

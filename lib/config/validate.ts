@@ -38,10 +38,25 @@ export function validate(document: RunDocument): Validated {
       path.forEach((part) => suspects.add(String(part)));
     }
   }
+  for (const path of document.empty.filter(
+    (path) => isNull(document.values, path) && !document.isSet(path),
+  )) {
+    const defaults = Object.hasOwn(stageMaps, String(path.at(-1))) ? '{} for its defaults, or ' : '';
+    document.report(path, `is empty; write ${defaults}null for none`);
+  }
   return {
     runFile: runFileSchema.parse(document.values),
     sound: (...keys) => !keys.some((key) => suspects.has(key)),
   };
+}
+
+/** Whether null stands there, and was not taken out. */
+function isNull(values: YamlMap, path: Path): boolean {
+  const value = path.reduce<Yaml | undefined>(
+    (parent, key) => (parent as YamlMap | undefined)?.[key],
+    values,
+  );
+  return value === null;
 }
 
 /** Takes the value at `path` out. Returns whether there was one. */
@@ -82,7 +97,9 @@ const NOUNS: Readonly<Record<string, string>> = {
 /** What is wrong with a value, in the terms of a YAML file. */
 function explain(issue: z.core.$ZodIssue): string {
   const not = `not ${shown(issue.input)}`;
-  if (issue.code === 'invalid_type') return `must be ${NOUNS[issue.expected] ?? issue.expected}, ${not}`;
+  if (issue.code === 'invalid_type') {
+    return `must be ${NOUNS[issue.expected] ?? issue.expected}${exampleOf(issue)}, ${not}`;
+  }
   if (issue.code === 'invalid_value') {
     const allowed = issue.values.map(String).join(', ');
     return `must be ${issue.values.length > 1 ? 'one of ' : ''}${allowed}, ${not}`;
@@ -95,6 +112,14 @@ function explain(issue: z.core.$ZodIssue): string {
     return `must be ${issue.inclusive ? 'at most' : 'less than'} ${issue.maximum}, ${not}`;
   }
   return `${issue.message}, ${not}`;
+}
+
+/** The keys of a map that stands in a stage. */
+function exampleOf({ expected, path }: z.core.$ZodIssueInvalidType): string {
+  const map = path.at(-1);
+  if (expected !== 'object' || typeof map !== 'string' || !Object.hasOwn(stageMaps, map)) return '';
+  const keys = Object.keys(stageMaps[map as keyof typeof stageMaps].shape);
+  return ` (${keys.join(', ')})`;
 }
 
 function shown(value: unknown): string {

@@ -40,6 +40,8 @@ export interface ParsedYaml {
   readonly value: Yaml;
   /** Of every value. */
   readonly places: readonly Place[];
+  /** Keys behind which nothing stands, which YAML takes for null. */
+  readonly empty: readonly Path[];
   readonly problems: readonly YamlProblem[];
 }
 
@@ -54,7 +56,7 @@ const MAX_CHARACTERS = 2 ** 18;
  * that are not text, unknown tags, aliases that multiply themselves) is a problem too. Throws nothing.
  */
 export function parseYaml(text: string): ParsedYaml {
-  const failed = (problems: readonly YamlProblem[]) => ({ value: null, places: [], problems });
+  const failed = (problems: readonly YamlProblem[]) => ({ value: null, places: [], empty: [], problems });
   const atTop = (message: string) => failed([{ path: [], line: 1, message }]);
   if (text.length > MAX_CHARACTERS) return atTop(`is longer than ${MAX_CHARACTERS} characters`);
   const lines = new LineCounter();
@@ -83,6 +85,7 @@ export function parseYaml(text: string): ParsedYaml {
 class Converter {
   private readonly anchors = new Map<string, unknown>();
   private readonly places: Place[] = [];
+  private readonly empty: Path[] = [];
   private readonly problems: YamlProblem[] = [];
   private isGivenUp = false;
 
@@ -90,7 +93,7 @@ class Converter {
 
   convert(document: Document.Parsed): ParsedYaml {
     const value = this.value(document.contents, { path: [], line: 1 });
-    return { value, places: this.places, problems: this.problems };
+    return { value, places: this.places, empty: this.empty, problems: this.problems };
   }
 
   private value(node: unknown, place: Place): Yaml {
@@ -120,6 +123,7 @@ class Converter {
       }
       const place = { path: [...path, key.value], line };
       if (key.value in map) this.problems.push({ ...place, message: 'is given twice; remove one' });
+      if (isEmpty(value)) this.empty.push(place.path);
       map[key.value] = this.value(value, place);
     }
     return map;
@@ -135,4 +139,8 @@ class Converter {
     const start = isNode(node) ? node.range?.[0] : undefined;
     return start === undefined ? otherwise.line : this.lines.linePos(start).line;
   }
+}
+
+function isEmpty(node: unknown): boolean {
+  return node === null || (isScalar(node) && node.value === null && node.source === '');
 }

@@ -3,11 +3,12 @@ import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 
 import { collectiveSuite } from './collective/suite.js';
+import { coordinatorSuite } from './coordinator/suite.js';
 import { describeMachine } from './machine.js';
 import { machineLine, resultLines } from './report.js';
 import type { Suite } from './suite.js';
 
-const suites: readonly Suite[] = [collectiveSuite];
+const suites: readonly Suite[] = [collectiveSuite, coordinatorSuite];
 
 const usage = `usage: npm run bench -- [SUITE …] [--baseline] [--json FILE]
   suites: ${suites.map(({ name }) => name).join(', ')} (all without a name)

@@ -17,7 +17,8 @@ type MetricsLine = Readonly<Record<string, unknown>>;
 
 /** The columns that no cluster may change. */
 const comparedColumns = [
-  ...['stage', 'step', 'method', 'epoch', 'loss', 'kl', 'grad_norm', 'learning_rate', 'num_tokens'],
+  ...['stage', 'step', 'method', 'epoch', 'loss', 'kl', 'kl_unclamped', 'grad_norm', 'learning_rate'],
+  'num_tokens',
   ...['rewards/chosen', 'rewards/rejected', 'rewards/margins', 'logps/chosen', 'logps/rejected'],
 ];
 

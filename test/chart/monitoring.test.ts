@@ -4,7 +4,7 @@ import { describe, test } from 'node:test';
 
 import { stringify } from 'yaml';
 
-import { packagePath } from '../../deploy/cli/package.js';
+import { packagePath } from '../../lib/package.js';
 import { expressionsOf } from '../unit/deploy/monitoring/expressions.js';
 import { objectsIn } from './objects.js';
 import { missing, operatorKinds, render, succeed, temporaryDirectory } from './tools.js';

@@ -2,7 +2,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 
-import { packagePath } from '../../deploy/cli/package.js';
+import { packagePath } from '../../lib/package.js';
 import { missing, root, run, succeed } from './tools.js';
 
 describe('Dockerfiles', { skip: missing('hadolint') }, () => {

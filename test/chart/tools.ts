@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import type { TestContext } from 'node:test';
 
-import { packagePath } from '../../deploy/cli/package.js';
+import { packagePath } from '../../lib/package.js';
 import { runCommand, type Finished } from '../../deploy/tensorflow/command.js';
 
 export const root = packagePath('');

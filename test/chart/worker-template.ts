@@ -1,4 +1,4 @@
-import { packagePath } from '../../deploy/cli/package.js';
+import { packagePath } from '../../lib/package.js';
 import { podTemplateIn } from './objects.js';
 import { render } from './tools.js';
 

@@ -5,7 +5,7 @@ import { credentials } from '@grpc/grpc-js';
 import { pino } from 'pino';
 import { KubernetesLauncher } from '../../coordinator/launch/kubernetes/kubernetes-launcher.js';
 import { startCoordinator } from '../../coordinator/server.js';
-import { packagePath } from '../../deploy/cli/package.js';
+import { packagePath } from '../../lib/package.js';
 import { connect } from '../../proto/calls.js';
 import { v1 } from '../../proto/services.js';
 import { FakeApiServer } from '../support/kubernetes/fake-api-server.js';
@@ -53,6 +53,8 @@ async function makeCluster(t: TestContext, scripts: Readonly<Record<string, Scri
       stateDir: join(dir, 'state'),
       listen: '127.0.0.1:0',
       metricsListen: null,
+      paths: { kind: 'any' },
+      maxWorkers: null,
       makeLauncher: () => KubernetesLauncher.connect({ settings, log, patience }, server.api),
       cluster: { failureSettleMs: 300, restartDelayMs: 10, stopGraceMs: 2_000 },
       log,
@@ -157,7 +159,11 @@ test('the next coordinator goes on with the same Job; nobody was told to stop', 
   kubelet.goTo(null);
   await first.coordinator.stop('its pod is deleted');
   const stopped = kubelet.workers.filter(({ received }) => received.some(({ stop }) => stop));
-  assert.deepEqual(stopped, []);
+  assert.deepEqual(
+    stopped.map(({ workerId }) => workerId),
+    ['worker-3'],
+    'for which a run of three has no place',
+  );
   assert.equal(server.all('jobs')[0]?.metadata.uid, jobUid);
 
   const second = await start();

@@ -353,20 +353,78 @@ test('runs queue; the current and the queued one can be cancelled, and the next 
     await submit(c.client, runFileOf(train), join(c.dir, 'third')),
   ];
   await stuck;
-  assert.equal((await getRun(c.client, second)).state, RunState.RUN_STATE_QUEUED);
+  const { runs: queued } = await callUnary(c.client, runService.listRuns, {});
+  assert.deepEqual(
+    queued.map((run) => [run.id, nameOf(run), run.waitsFor]),
+    [
+      [first, 'running', ''],
+      [second, 'queued', `${first} to end`],
+      [third, 'queued', `${second} to end`],
+    ],
+  );
   await callUnary(c.client, runService.cancelRun, { runId: second });
   await callUnary(c.client, runService.cancelRun, { runId: first });
   const endings = await Promise.all([first, second, third].map((runId) => watch(c.client, runId)));
   assert.deepEqual(endings.map(statesOf), [
     ['queued', 'starting', 'running', 'cancelled'],
     ['queued', 'cancelled'],
-    ['queued', 'starting', 'running', 'completed'],
+    // It waits for another one now.
+    ['queued', 'queued', 'starting', 'running', 'completed'],
   ]);
+  assert.deepEqual(
+    endings[2]!.slice(0, 3).map(({ run }) => run?.waitsFor),
+    [`${second} to end`, `${first} to end`, ''],
+  );
   assert.equal((await getRun(c.client, first)).reason, 'cancelled by request');
   // Cancelling what has ended changes nothing.
   const { run } = await callUnary(c.client, runService.cancelRun, { runId: third });
   assert.equal(run?.state, RunState.RUN_STATE_COMPLETED);
 });
+
+test('under a quota runs go side by side; one that asks for more than all workers is refused, and leaves nothing', async (t) => {
+  const c = await startTestCoordinator(t, { 'worker-0': { onStep: () => undefined } }, { maxWorkers: 3 });
+  const train = await writeRows(c.dir, 'train.jsonl', eightRows);
+  const ids: string[] = [];
+  for (const [name, workers] of Object.entries({ first: 1, second: 1, third: 2, fourth: 1 })) {
+    ids.push(await submit(c.client, runFileOf(train, { workers }), join(c.dir, name)));
+  }
+  const [first, second, third, fourth] = ids as [string, string, string, string];
+  const { maxWorkers, workersInUse } = await callUnary(c.client, runService.getCoordinator, {});
+  assert.deepEqual([maxWorkers, workersInUse], [3, 2]);
+  const { runs } = await callUnary(c.client, runService.listRuns, {});
+  assert.deepEqual(
+    runs.map(({ waitsFor }) => waitsFor),
+    ['', '', '2 workers: 2 of 3 are in use', `${third} to start`],
+  );
+
+  const large = join(c.dir, 'large');
+  await assert.rejects(submit(c.client, runFileOf(train, { workers: 4 }), large), {
+    code: status.INVALID_ARGUMENT,
+    details: /^workers: 4 is more than the 3 of this coordinator/,
+  });
+  await assert.rejects(readdir(large), { code: 'ENOENT' });
+  const resize = (runId: string, workers: number) =>
+    callUnary(c.client, runService.resizeRun, { runId, workers });
+  await assert.rejects(resize(first, 3), {
+    code: status.INVALID_ARGUMENT,
+    details: /^workers: 3 is too many now: 1 of 3 is in use by other runs; ask for at most 2/,
+  });
+
+  await callUnary(c.client, runService.cancelRun, { runId: first });
+  await watch(c.client, first);
+  await callUnary(c.client, runService.cancelRun, { runId: second });
+  await watch(c.client, second);
+  await Promise.all([third, fourth].map((runId) => untilRunning(c.client, runId)));
+});
+
+async function untilRunning(client: TestCoordinator['client'], runId: string): Promise<void> {
+  const stream = openServerStream(client, runService.watchRun, { runId });
+  stream.on('error', () => undefined);
+  for await (const { run } of stream as AsyncIterable<v1.WatchRunResponse>) {
+    if (run?.state === RunState.RUN_STATE_RUNNING) break;
+  }
+  stream.cancel();
+}
 
 test('stopping the coordinator suspends the run and takes the workers along', async (t) => {
   const c = await startTestCoordinator(t, {
@@ -416,11 +474,8 @@ test('a step may weigh more than gRPC’s usual 4 MB', async (t) => {
   assert.ok(v1.StepWork.encode(work!).finish().length > 5 * 2 ** 20);
 });
 
-test('health over gRPC and HTTP, and Prometheus metrics', async (t) => {
+test('health over gRPC and HTTP', async (t) => {
   const c = await startTestCoordinator(t);
-  const train = await writeRows(c.dir, 'train.jsonl', eightRows);
-  await runToEnd(c, runFileOf(train));
-
   const HealthClient = makeGenericClientConstructor(healthService, 'Health');
   const health = new HealthClient(c.coordinator.address, credentials.createInsecure());
   t.after(() => health.close());
@@ -433,24 +488,46 @@ test('health over gRPC and HTTP, and Prometheus metrics', async (t) => {
   });
   assert.equal(answer.status, 'SERVING');
 
-  const get = async (path: string) => {
-    const response = await fetch(`http://${c.coordinator.metricsAddress!}${path}`);
-    return { code: response.status, text: await response.text() };
-  };
-  assert.equal((await get('/healthz')).code, 200);
-  assert.equal((await get('/readyz')).code, 200);
-  assert.equal((await get('/nothing')).code, 404);
-  const { text } = await get('/metrics');
+  const codeOf = async (path: string) =>
+    (await fetch(`http://${c.coordinator.metricsAddress!}${path}`)).status;
+  assert.equal(await codeOf('/healthz'), 200);
+  assert.equal(await codeOf('/readyz'), 200);
+  assert.equal(await codeOf('/nothing'), 404);
+});
+
+test('Prometheus metrics tell of a run while it is under way', async (t) => {
+  let hold: (letGo: () => void) => void;
+  const held = new Promise<() => void>((resolve) => (hold = resolve));
+  const c = await startTestCoordinator(t, {
+    'worker-0': {
+      onStep: ({ step }, stepReport, worker) => {
+        if (step === 1) return { stepReport };
+        hold(() => worker.send({ stepReport }));
+        return undefined;
+      },
+    },
+  });
+  const train = await writeRows(c.dir, 'train.jsonl', eightRows);
+  const runId = await submit(c.client, runFileOf(train), join(c.dir, 'out'));
+  const read = async () => (await fetch(`http://${c.coordinator.metricsAddress!}/metrics`)).text();
+  const letGo = await held;
+  let text = await read();
+  while (!text.includes(`prospect_steps_committed_total{run="${runId}"} 1\n`)) text = await read();
   for (const line of [
-    'prospect_runs{state="completed"} 1',
-    'prospect_steps_committed_total 2',
-    'prospect_tokens_total 40',
-    'prospect_step_phase_seconds_count{worker="worker-1",phase="all_reduce"} 2',
-    'prospect_workers 0',
+    'prospect_runs{state="running"} 1',
+    `prospect_tokens_total{run="${runId}"} 20`,
+    `prospect_step_phase_seconds_count{run="${runId}",worker="worker-1",phase="all_reduce"} 1`,
+    `prospect_workers{run="${runId}"} 2`,
+    `prospect_skipped_steps_total{run="${runId}"} 0`,
     'prospect_workers_lost_total 0',
     'prospect_worker_restarts_total 0',
-    'prospect_skipped_steps_total 0',
   ]) {
     assert.ok(text.includes(`${line}\n`), line);
   }
+
+  letGo();
+  await watch(c.client, runId);
+  text = await read();
+  assert.ok(text.includes('prospect_runs{state="completed"} 1\n'));
+  assert.doesNotMatch(text, /run="/);
 });

@@ -20,6 +20,7 @@ interface GoldenRun {
   readonly steps: {
     readonly loss: number;
     readonly kl: number;
+    readonly micro: readonly { readonly kl_local_before_clamp: number; readonly rewards: number[] }[];
     readonly grad_norm: number;
     readonly rewards_chosen: number;
     readonly rewards_rejected: number;
@@ -146,7 +147,8 @@ describe('golden training runs', () => {
         `max_steps: ${run.steps.length}`,
         'shuffle: false',
         'threads_per_worker: 1',
-        'data: { train: rows.jsonl }',
+        'data: { train: rows.jsonl, eval: rows.jsonl }',
+        'eval_steps: 1',
       ];
       writeFileSync(join(directory, 'run.yaml'), `${lines.join('\n')}\n`);
       const digests = new Set<string>();
@@ -162,9 +164,14 @@ describe('golden training runs', () => {
         ]);
         assert.equal(code, 0, stderr);
         compareMetrics(readMetrics(join(out, 'metrics.jsonl')), run, `${workers} workers`);
+        compareEvaluations(readMetrics(join(out, 'evaluations.jsonl')), run, `${workers} workers`);
         if (start === undefined) {
           const [first] = readMetrics(join(out, 'metrics.jsonl'));
-          assert.equal(first!['kl'], 0, 'at step 1 the policy is the reference, bit for bit');
+          assert.deepEqual(
+            [first!['kl'], first!['kl_unclamped']],
+            [0, 0],
+            'at step 1 the policy is the reference, bit for bit',
+          );
         }
         compareWeights(join(out, 'model', trained), fixturePath(`golden/${name}/${final}`), run);
         digests.add(
@@ -178,6 +185,28 @@ describe('golden training runs', () => {
   }
 });
 
+/** Judged by all rows after step s, the policy is the one that the golden run's step s + 1 takes its loss of. */
+function compareEvaluations(rows: readonly Metrics[], run: GoldenRun, who: string): void {
+  assert.equal(rows.length, run.steps.length + 1);
+  run.steps.forEach((expected, step) => {
+    const row = rows[step]!;
+    const at = `${who}, judged after step ${step}`;
+    assert.deepEqual([row['step'], row['rows']], [step, run.labels.length]);
+    within(row['eval_loss'], expected.loss, 1e-5, `${at}: loss`);
+    within(row['eval_kl'], expected.kl, 1e-3, `${at}: kl`);
+    within(row['eval_rewards/chosen'], expected.rewards_chosen, 1e-3, `${at}: rewards/chosen`);
+    within(row['eval_rewards/rejected'], expected.rewards_rejected, 1e-3, `${at}: rewards/rejected`);
+    const [{ rewards }] = expected.micro as [GoldenRun['steps'][number]['micro'][number]];
+    const isRight = rewards.map((reward, i) => {
+      const gain = reward - run.hyper.beta * expected.kl;
+      return run.labels[i] === true ? gain > 0 : gain < 0;
+    });
+    const share = isRight.filter((right) => right).length / isRight.length;
+    // Before the first step all of them lie on the border, where the last bits decide.
+    if (expected.kl !== 0) within(row['eval_rewards/accuracies'], share, 1e-9, `${at}: accuracies`);
+  });
+}
+
 function compareMetrics(metrics: readonly Metrics[], run: GoldenRun, who: string): void {
   assert.equal(metrics.length, run.steps.length);
   metrics.forEach((row, i) => {
@@ -186,6 +215,10 @@ function compareMetrics(metrics: readonly Metrics[], run: GoldenRun, who: string
     assert.equal(row['step'], i + 1);
     within(row['loss'], expected.loss, 1e-5, `${at}: loss`);
     within(row['kl'], expected.kl, 1e-3, `${at}: kl`);
+    const [{ kl_local_before_clamp: unclamped }] = expected.micro as [
+      GoldenRun['steps'][number]['micro'][number],
+    ];
+    within(row['kl_unclamped'], unclamped, 1e-3, `${at}: kl_unclamped`);
     within(row['rewards/chosen'], expected.rewards_chosen, 1e-3, `${at}: rewards/chosen`);
     within(row['rewards/rejected'], expected.rewards_rejected, 1e-3, `${at}: rewards/rejected`);
     within(row['grad_norm'], expected.grad_norm, 1e-4 * expected.grad_norm, `${at}: grad_norm`);

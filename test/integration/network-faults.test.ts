@@ -105,6 +105,8 @@ describe('a network that fails changes no weight', { skip, timeout: 900_000 }, (
       stateDir: join(dir, 'state'),
       listen: `${network.hostAddress}:0`,
       metricsListen: null,
+      paths: { kind: 'any' },
+      maxWorkers: null,
       makeLauncher: (address) => new NetworkLauncher(address, join(dir, 'state'), network.nodes),
       cluster,
       log: pino(destination({ dest: join(dir, 'coordinator.log'), sync: true })),

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
 import type { CheckReport } from '../../deploy/cli/check/report.js';
-import { packagePath } from '../../deploy/cli/package.js';
+import { packagePath } from '../../lib/package.js';
 import { fixturePath } from '../parity/fixtures.js';
 
 interface Finished {

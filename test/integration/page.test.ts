@@ -4,7 +4,7 @@ import { get, request as httpRequest, type IncomingMessage } from 'node:http';
 import { after, before, describe, test, type TestContext } from 'node:test';
 import { pageAccess, type PageAccess } from '../../coordinator/page/access.js';
 import { livePage } from '../../coordinator/page/page.js';
-import type { RunEvent, RunSummary } from '../../coordinator/page/view/events.js';
+import type { ListedRun, RunEvent } from '../../coordinator/page/view/events.js';
 import type { RunView } from '../../coordinator/page/view/run-view.js';
 import { MonitoringServer } from '../../lib/monitoring-server.js';
 import { v1 } from '../../proto/services.js';
@@ -17,6 +17,7 @@ const startMs = Date.UTC(2026, 0, 1, 12);
 
 const run = {
   id: 'run-0a1b2c3d',
+  name: 'thumbs',
   state: 'running',
   reason: '',
   outputDir: '/runs/thumbs',
@@ -38,7 +39,7 @@ const wireStates = {
 } as const;
 
 /** A run of KTO that has begun its only stage. */
-function runningRuns(changes: Partial<RunSummary> = {}): RecordedRuns {
+function runningRuns(changes: { readonly name?: string; readonly totalSteps?: number } = {}): RecordedRuns {
   const runs = new RecordedRuns();
   const summary = { ...run, ...changes };
   runs.set(summary);
@@ -72,6 +73,31 @@ function commitStep(runs: RecordedRuns, step: number, loss = 1 / step): void {
     { stepCommitted: { stage: 1, metricsJson: JSON.stringify(row), workers } },
     startMs + step,
   );
+}
+
+function evaluate(runs: RecordedRuns, step: number, loss: number): void {
+  const row = {
+    step,
+    stage: 1,
+    method: 'kto',
+    rows: 8,
+    eval_loss: loss,
+    eval_kl: 0,
+    'eval_rewards/chosen': step / 20,
+    'eval_rewards/rejected': null,
+    'eval_accuracy/chosen': 0.75,
+    'eval_accuracy/rejected': 0.5,
+  };
+  const evaluated = { stage: 1, step, metricsJson: JSON.stringify(row), durationMs: 900 };
+  runs.add(run.id, { evaluated }, startMs + step);
+}
+
+function sample(
+  runs: RecordedRuns,
+  step: number,
+  completions: readonly v1.SampledCompletion.$Properties[],
+): void {
+  runs.add(run.id, { completionsSampled: { stage: 1, step, completions: [...completions] } }, startMs + step);
 }
 
 async function serve(t: TestContext, runs: RecordedRuns, access: PageAccess = { kind: 'loopback' }) {
@@ -120,15 +146,15 @@ describe('the live page over HTTP', () => {
 
   test('lists runs, the newest first, and shows one with its curves', async (t) => {
     const runs = runningRuns();
-    runs.set({ ...run, id: 'run-2', outputDir: '/runs/later', state: 'queued' });
+    runs.set({ ...run, id: 'run-2', name: 'later', state: 'queued', waitsFor: `${run.id} to end` });
     for (let step = 1; step <= 3; step++) commitStep(runs, step);
     const { origin } = await serve(t, runs);
-    const listed = await json<{ runs: RunSummary[] }>(`${origin}/api/runs`);
+    const listed = await json<{ runs: ListedRun[] }>(`${origin}/api/runs`);
     assert.deepEqual(
-      listed.runs.map(({ id, name, state }) => [id, name, state]),
+      listed.runs.map(({ id, name, state, waitsFor }) => [id, name, state, waitsFor]),
       [
-        ['run-2', 'later', 'queued'],
-        [run.id, 'thumbs', 'running'],
+        ['run-2', 'later', 'queued', `${run.id} to end`],
+        [run.id, 'thumbs', 'running', ''],
       ],
     );
     const view = await json<RunView>(`${origin}/api/runs/${run.id}`);
@@ -278,7 +304,7 @@ describe(
         );
       assert.match(await chart('Loss'), /0\.2000/);
       assert.match(await page.text('.facts'), /5\s*of 40/);
-      assert.equal(await page.text('[role="status"].connection'), 'Live');
+      await page.waitFor(`document.querySelector('[role="status"].connection').innerText === 'Live'`);
 
       commitStep(runs, 6, 0.123);
       await page.waitFor(`document.querySelector('.chart').innerText.includes('0.1230')`);
@@ -295,6 +321,119 @@ describe(
       assert.equal(await page.evaluate('document.title'), 'thumbs · running · Prospect');
       assert.match(await page.text('.log'), /Began stage 1 of 1, kto: 40 steps[^]*Run running/);
       assert.deepEqual(page.complaints, []);
+    });
+
+    test('held-out rows are points of their own, from the start of the stage on', async (t) => {
+      const runs = runningRuns();
+      evaluate(runs, 0, 0.75);
+      for (let step = 1; step <= 4; step++) {
+        commitStep(runs, step);
+        if (step % 2 === 0) evaluate(runs, step, 0.7 - step / 10);
+      }
+      const { origin } = await serve(t, runs);
+      const page = await open(t, `${origin}/runs/${run.id}`, wide);
+      await page.waitFor(`document.querySelectorAll('.chart canvas').length === 7`);
+      const titles = await page.evaluate<string[]>(
+        `[...document.querySelectorAll('.chart h2')].map((title) => title.textContent)`,
+      );
+      assert.ok(titles.includes('Accuracy'), titles.join());
+      const loss = `document.querySelector('.chart')`;
+      const shown = () => page.evaluate<string>(`${loss}.innerText.replace(/\\s+/g, ' ')`);
+      assert.match(await shown(), /^Loss step 4 0\.2500 held out 0\.3000$/);
+
+      const pointAt = (step: number) =>
+        page.evaluate(`{
+          const over = ${loss}.querySelector('.u-over');
+          const { left, top, width, height } = over.getBoundingClientRect();
+          const place = { clientX: left + (width * ${step}) / 4, clientY: top + height / 2, bubbles: true };
+          for (const type of ['mouseenter', 'mousemove']) over.dispatchEvent(new MouseEvent(type, place));
+        }`);
+      for (const [step, values] of [
+        [0, '– held out 0.7500'],
+        [2, '0.5000 held out 0.5000'],
+        [3, '0.3333 held out 0.5000'],
+      ] as const) {
+        await pointAt(step);
+        await page.waitFor(`${loss}.innerText.includes('step ${step}')`);
+        assert.equal(await shown(), `Loss step ${step} ${values}`);
+      }
+      // Only held-out rows have a point at step 0, which is the plot's left edge.
+      const atStep0 = await page.evaluate<number[]>(`(() => {
+        const canvas = ${loss}.querySelector('canvas');
+        const [drawn, plot] = [canvas, ${loss}.querySelector('.u-over')].map((e) => e.getBoundingClientRect());
+        const column = [plot.left - drawn.left, plot.top - drawn.top, 1, plot.height].map(Math.round);
+        return [...canvas.getContext('2d').getImageData(...column).data];
+      })()`);
+      const blue = [0, 0x72, 0xb2, 0xff];
+      assert.ok(atStep0.some((_, i) => i % 4 === 0 && blue.every((part, k) => atStep0[i + k] === part)));
+      assert.match(
+        await page.text('.log'),
+        /Held-out rows after step 4: loss 0\.300, kl 0, right side 75 % up \/ 50 % down/,
+      );
+
+      evaluate(runs, 40, 0.125);
+      await page.waitFor(`${loss}.innerText.includes('held out')`);
+      await page.waitFor(`document.querySelector('.log').innerText.includes('after step 40: loss 0.125')`);
+      assert.deepEqual(page.complaints, []);
+    });
+
+    test('sampled completions are text, by step; who reads older ones is not disturbed', async (t) => {
+      const runs = runningRuns();
+      const [prompt, html] = ['<b>Hello</b>', '<img src=x onerror="document.title=1"> &amp; done'];
+      sample(runs, 0, [{ prompt, completion: html, cut: true }]);
+      const { origin } = await serve(t, runs);
+      const page = await open(t, `${origin}/runs/${run.id}`, wide);
+      const card = `document.querySelector('[aria-labelledby="samples-title"]')`;
+      const seen = (text: string) => `${card}?.innerText.includes(${JSON.stringify(text)})`;
+      await page.waitFor(seen('before the first step (1 of 1)'));
+      assert.equal(await page.text('.completions .prompt'), prompt);
+      assert.equal(await page.text('.completions .completion'), `${html} … cut at max_new_tokens`);
+      assert.equal(await page.evaluate(`document.querySelectorAll('main img, main b b').length`), 0);
+
+      sample(runs, 10, [
+        { prompt, completion: 'ten\n  lines' },
+        { prompt, completion: '' },
+      ]);
+      await page.waitFor(seen('after step 10 (2 of 2)'));
+      assert.equal(await page.text('.completions .completion'), 'ten\n  lines');
+      assert.equal(await page.evaluate(`document.querySelectorAll('.completions li').length`), 2);
+      const press = async (name: string) => {
+        await page.evaluate(`document.querySelector('[aria-label="${name} samples"]').focus()`);
+        await page.pressEnter();
+      };
+      await press('Earlier');
+      await page.waitFor(seen('before the first step (1 of 2)'));
+      sample(runs, 20, [{ prompt, completion: 'twenty' }]);
+      await page.waitFor(seen('before the first step (1 of 3)'));
+      await press('Earlier');
+      await press('Later');
+      await press('Later');
+      await page.waitFor(seen('after step 20 (3 of 3)'));
+      sample(runs, 30, [{ prompt, completion: 'thirty' }]);
+      await page.waitFor(seen('thirty'));
+      await page.goto(`${origin}/runs/${run.id}`);
+      await page.waitFor(seen('after step 30 (4 of 4)'));
+      assert.equal(await page.evaluate('document.title'), 'thumbs · running · Prospect');
+      assert.deepEqual(page.complaints, []);
+    });
+
+    test('a queued run says what it waits for, in the list too', async (t) => {
+      const runs = runningRuns();
+      const queued = { ...run, id: 'run-2', name: 'later', state: 'queued', totalSteps: 0 } as const;
+      runs.set({ ...queued, waitsFor: `${run.id} to end` });
+      const { origin } = await serve(t, runs);
+      const page = await open(t, `${origin}/runs/run-2`, wide);
+      await page.waitFor(`document.querySelector('.waits-for')?.innerText === 'waits for ${run.id} to end'`);
+      assert.match(await page.text('.card.empty'), new RegExp(`It waits for ${run.id} to end\\.`));
+      assert.match(
+        await page.text('nav'),
+        new RegExp(`2 runs · 1 queued[^]*later\\s+queued\\s+waits for ${run.id} to end`),
+      );
+      runs.set({ ...queued, waitsFor: '2 workers: 3 of 4 are in use' });
+      await page.waitFor(`document.querySelector('.waits-for').innerText.includes('3 of 4 are in use')`);
+      runs.set({ ...queued, state: 'starting' });
+      runs.add('run-2', { run: { ...queued, state: v1.RunState.RUN_STATE_STARTING } }, startMs);
+      await page.waitFor(`document.querySelector('.waits-for').innerText === ''`);
     });
 
     test('goes on by itself when the server was away', async (t) => {
@@ -335,7 +474,10 @@ describe(
       await page.waitFor(
         `document.querySelector('.callout.warning')?.innerText.includes('worker-0 is slow')`,
       );
-      assert.match(await page.text('.card header p'), /1 of 2 training · generation 2/);
+      assert.match(
+        await page.text('[aria-labelledby="workers-title"] header p'),
+        /1 of 2 training · generation 2/,
+      );
 
       const joined = [{ workerId: 'worker-1', reason: '' }];
       runs.add(
@@ -355,8 +497,8 @@ describe(
     });
 
     test('text from a run is text', async (t) => {
-      const outputDir = '/runs/<img src=x onerror=alert(1)>';
-      const runs = runningRuns({ outputDir });
+      const name = '<img src=x onerror=alert(1)>';
+      const runs = runningRuns({ name });
       runs.add(
         run.id,
         { notice: { text: '<script>document.title = "owned"</script>', warning: true } },
@@ -365,7 +507,7 @@ describe(
       const { origin } = await serve(t, runs);
       const page = await open(t, origin, wide);
       await page.waitFor(`document.querySelector('.log')?.innerText.includes('<script>')`);
-      assert.equal(await page.text('h1'), '<img src=x onerror=alert(1)>');
+      assert.equal(await page.text('h1'), name);
       assert.equal(await page.evaluate(`document.querySelectorAll('main img').length`), 0);
       assert.deepEqual(page.complaints, []);
     });
@@ -408,10 +550,12 @@ describe(
     for (const width of [1280, 390]) {
       test(`nothing is wider than a window of ${width} pixels, and links work by keyboard`, async (t) => {
         const name = 'a-name-without-any-place-to-break-'.repeat(6);
-        const runs = runningRuns({ outputDir: `/runs/${name}` });
+        const runs = runningRuns({ name });
         commitStep(runs, 1);
         const text = `${'x'.repeat(300)} in /a/${'long-path/'.repeat(30)}`;
         runs.add(run.id, { notice: { text, warning: true, condition: 'long' } }, startMs);
+        evaluate(runs, 1, 0.5);
+        sample(runs, 1, [{ prompt: text, completion: text, cut: true }]);
         const { origin } = await serve(t, runs);
         const page = await open(t, origin, { width, height: 800 });
         await page.waitFor(`document.querySelector('nav a[aria-current="page"]')`);

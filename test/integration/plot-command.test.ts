@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -200,6 +200,44 @@ describe('prospect plot RUN', () => {
     });
   });
 
+  test('held-out rows are points on dashed lines, from the start of their stage on', async (t) => {
+    const directory = temporaryDirectory(t);
+    writeMetrics(directory);
+    const rows = [0, 20, 40].map((step) => ({
+      step,
+      stage: 2,
+      eval_loss: 0.7 - step / 100,
+      'eval_accuracy/chosen': 0.5 + step / 100,
+      'eval_accuracy/rejected': null,
+    }));
+    const ofStage1 = { step: 30, stage: 1, eval_loss: 99 };
+    const text = [ofStage1, ...rows].map((row) => `${JSON.stringify(row)}\n`).join('');
+    writeFileSync(join(directory, 'evaluations.jsonl'), `${text}{"step":`);
+    const out = join(directory, 'curves.svg');
+    const { code, stderr } = await prospect(['plot', directory, '--out', out]);
+    assert.equal(code, 0, stderr);
+    const svg = readFileSync(out, 'utf8');
+    const points = [...svg.matchAll(/aria-label="step: (\d+); mean: ([\d.]+)"[^>]*description="point"/g)];
+    assert.deepEqual(
+      points.map(([, step, value]) => [Number(step), Number(value)]),
+      [
+        ...[
+          [0, 0.7],
+          [20, 0.5],
+          [40, 0.3],
+        ],
+        ...[
+          [0, 0.5],
+          [20, 0.7],
+          [40, 0.9],
+        ],
+      ],
+    );
+    assert.equal(svg.match(/stroke-dasharray="5,4"/g)?.length, 2);
+    assert.equal(linesOf(svg), 9);
+    assert.ok(svg.includes('>Accuracy</text>') && svg.includes('held-out rows</text>'));
+  });
+
   test('draws another stage, from the file itself, as a PNG', async (t) => {
     const directory = temporaryDirectory(t);
     writeMetrics(directory);
@@ -220,6 +258,10 @@ describe('prospect plot RUN', () => {
     writeFileSync(bad, '{"step":1,"stage":1,"method":"sft","loss":1}\n{"step":"two"}\n');
     const empty = join(directory, 'empty.jsonl');
     writeFileSync(empty, '');
+    const evaluated = join(directory, 'evaluated');
+    mkdirSync(evaluated);
+    writeMetrics(evaluated);
+    writeFileSync(join(evaluated, 'evaluations.jsonl'), '{"step":-1,"stage":2}\n');
     const out = ['--out', join(directory, 'x.png')];
     const wrong: readonly [args: readonly string[], message: RegExp][] = [
       [[], /^error: no run was given: [^\n]*\n$/],
@@ -227,6 +269,7 @@ describe('prospect plot RUN', () => {
       [[directory, '--stage', '3', ...out], /^error: \S+: no stage 3; there is 1, 2\n$/],
       [[join(directory, 'nowhere'), ...out], /^error: \S+nowhere is not there; [^\n]*\n$/],
       [[bad, ...out], /^error: \S+bad\.jsonl:2: not a line of metrics: [^\n]*\n$/],
+      [[evaluated, ...out], /^error: \S+evaluations\.jsonl:1: not a line of metrics: [^\n]*\n$/],
       [[empty, ...out], /^error: \S+empty\.jsonl: no step was finished yet\n$/],
     ];
     for (const [args, message] of wrong) {

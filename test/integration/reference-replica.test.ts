@@ -312,11 +312,13 @@ describe('a run’s replica', () => {
     });
     t.after(() => launcher.close());
     const failure = new AbortController();
+    const telemetry = new Telemetry(() => new Map());
     const run: ActiveRun = {
       journal,
       launcher,
       crews: new Map(),
-      telemetry: new Telemetry(() => new Map()),
+      telemetry,
+      measured: telemetry.ofRun(record.id),
       cluster: { ...defaultClusterSettings, ...cluster },
       log: keptLog().log,
       record,

@@ -52,6 +52,8 @@ async function start(
     stateDir,
     listen: '127.0.0.1:0',
     metricsListen: null,
+    paths: { kind: 'any' },
+    maxWorkers: null,
     makeLauncher: (address) => makeLauncher(address, dir),
     cluster: { failureSettleMs: 500, restartDelayMs: 10 },
     log: pino({ level: 'silent' }),

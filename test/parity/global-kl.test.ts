@@ -68,7 +68,7 @@ test('pairs of two lists of 8 give one z0 and one loss, from any number of shard
           part.map(({ position, mismatchedLogRatio }) => ({ position, values: [mismatchedLogRatio] })),
         ),
       );
-      const z0 = ktoReferencePoint(mergeInBatchOrder(payloads, examples.length, 1));
+      const { z0, klUnclamped } = ktoReferencePoint(mergeInBatchOrder(payloads, examples.length, 1));
       const terms = parts.map((part) =>
         packValues(
           part.map(({ position, logRatio, reward }) => {
@@ -81,6 +81,7 @@ test('pairs of two lists of 8 give one z0 and one loss, from any number of shard
       );
       const total = mergeInBatchOrder(terms, examples.length, 1).reduce((sum, value) => sum + value, 0);
       assert.ok(Math.abs(z0 - kl) < 1e-3, `step ${step}, ${shards} shards: z0 ${z0}, golden ${kl}`);
+      assert.equal(klUnclamped, z0, 'no step of this run is below 0');
       assert.ok(
         Math.abs(total - loss) < 1e-5,
         `step ${step}, ${shards} shards: loss ${total}, golden ${loss}`,

@@ -1,4 +1,5 @@
-// Makes the pictures of the live page and of the curves in docs/images, from a recorded run: npm run screenshots
+// Makes the pictures of the live page and of the curves in docs/images, from a recorded run, and the one of a terminal,
+// from a real one: npm run screenshots
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -11,6 +12,7 @@ import { Browser, findChromium } from '../support/chromium/browser.js';
 import type { Viewport } from '../support/chromium/page.js';
 import { RecordedRuns } from '../support/recorded-runs.js';
 import { playDemoRun, recordedSteps } from './recording.js';
+import { drawTerminal } from './terminal/draw.js';
 
 const outDir = process.argv[2] ?? join(import.meta.dirname, '../../../docs/images');
 
@@ -26,6 +28,7 @@ function addOtherRuns(runs: RecordedRuns, nowMs: number): void {
   runs.set({
     ...other,
     id: 'run-41d0aa95',
+    name: 'thumbs-baseline',
     state: 'completed',
     outputDir: '/home/ada/runs/thumbs-baseline',
     committedSteps: 240,
@@ -34,6 +37,7 @@ function addOtherRuns(runs: RecordedRuns, nowMs: number): void {
   runs.set({
     ...other,
     id: 'run-c0ffee12',
+    name: 'thumbs-lr-3e-3',
     state: 'failed',
     outputDir: '/home/ada/runs/thumbs-lr-3e-3',
     reason: 'the loss is not finite',
@@ -64,7 +68,9 @@ const id = playDemoRun(runs, 40);
 runs.set({
   ...runs.findRun(id)!,
   id: 'run-7be1f00d',
+  name: 'thumbs-lora',
   state: 'queued',
+  waitsFor: `${id} to end`,
   outputDir: '/home/ada/runs/thumbs-lora',
   committedSteps: 0,
   totalSteps: 0,
@@ -84,6 +90,7 @@ try {
     writeFileSync(join(outDir, `${name}.png`), await page.screenshot());
     await page.close();
   }
+  writeFileSync(join(outDir, 'terminal.png'), await drawTerminal(browser));
 } finally {
   await browser.close();
   await server.close();

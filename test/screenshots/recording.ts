@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import type { Observation } from '../../coordinator/diagnosis/observation.js';
 import type { MetricsRow } from '../../coordinator/runs/metrics-row.js';
@@ -29,7 +29,10 @@ export function playDemoRun(runs: RecordedRuns, lastStep: number): string {
 
 function readMessages(): v1.WatchRunResponse[] {
   const lines = gunzipSync(readFileSync(file)).toString().trimEnd().split('\n');
-  return lines.map((line) => v1.WatchRunResponse.fromObject(JSON.parse(line) as object));
+  const messages = lines.map((line) => v1.WatchRunResponse.fromObject(JSON.parse(line) as object));
+  // It was made before runs had names.
+  for (const { run } of messages) if (run && !run.name) run.name = basename(run.outputDir ?? '');
+  return messages;
 }
 
 function readRecording(lastStep: number): v1.WatchRunResponse[] {

@@ -32,17 +32,18 @@ export class CoordinatorProcess {
     mkdirSync(this.temporaryDir, { recursive: true });
   }
 
-  start(): void {
+  /** Starts `prospect coordinator` where further arguments are given, else the program that `prospect train` starts. */
+  start(service?: readonly string[], env: Readonly<Record<string, string>> = {}): void {
     const [tagName, tag] = this.#tag.split('=') as [string, string];
+    const args = ['--state-dir', this.stateDir, '--listen', '127.0.0.1:0'];
+    const programs = ['--worker-entry', entry('worker/main.js')];
+    programs.push('--reference-entry', entry('worker/reference/main.js'));
     const child = spawnChild({
       name: 'the coordinator',
-      entry: entry('coordinator/main.js'),
-      args: [
-        ...['--state-dir', this.stateDir, '--listen', '127.0.0.1:0'],
-        ...['--worker-entry', entry('worker/main.js')],
-        ...['--reference-entry', entry('worker/reference/main.js')],
-      ],
-      env: { [tagName]: tag, TMPDIR: this.temporaryDir, PROSPECT_REFERENCE_CACHE: this.#cacheDir },
+      ...(service === undefined
+        ? { entry: entry('coordinator/main.js'), args: [...args, ...programs] }
+        : { entry: entry('deploy/cli/main.js'), args: ['coordinator', ...args, ...service] }),
+      env: { ...env, [tagName]: tag, TMPDIR: this.temporaryDir, PROSPECT_REFERENCE_CACHE: this.#cacheDir },
       logFile: this.logFile,
     });
     this.#child = child;

@@ -1,22 +1,29 @@
-import type { ListedRun, RunSource } from '../../coordinator/page/run-source.js';
+import type { KnownRun, RunSource } from '../../coordinator/page/run-source.js';
 import { v1 } from '../../proto/services.js';
 
 export type EventBody = Pick<
   v1.WatchRunResponse.$Properties,
-  'run' | 'stageStarted' | 'stepCommitted' | 'notice' | 'membershipChanged' | 'checkpointWritten'
+  | 'run'
+  | 'stageStarted'
+  | 'stepCommitted'
+  | 'notice'
+  | 'membershipChanged'
+  | 'checkpointWritten'
+  | 'evaluated'
+  | 'completionsSampled'
 >;
 
 /** Runs in memory in place of the journal: a recording, or what a test says. */
 export class RecordedRuns implements RunSource {
-  readonly #runs = new Map<string, ListedRun>();
+  readonly #runs = new Map<string, KnownRun>();
   readonly #events = new Map<string, v1.WatchRunResponse[]>();
   readonly #listeners = new Map<string, Set<() => void>>();
 
-  runs(): readonly ListedRun[] {
+  runs(): readonly KnownRun[] {
     return [...this.#runs.values()];
   }
 
-  findRun(id: string): ListedRun | undefined {
+  findRun(id: string): KnownRun | undefined {
     return this.#runs.get(id);
   }
 
@@ -36,7 +43,7 @@ export class RecordedRuns implements RunSource {
   }
 
   /** Adds a run, or changes it, without an event. */
-  set(run: ListedRun): void {
+  set(run: KnownRun): void {
     this.#runs.set(run.id, run);
   }
 

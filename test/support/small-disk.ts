@@ -20,6 +20,11 @@ export function smallDisk(t: Pick<TestContext, 'after' | 'skip'>, bytes: number)
   return directory;
 }
 
+/** Gives a disk that `smallDisk` made another size, in bytes. */
+export function resizeDisk(directory: string, bytes: number): void {
+  execFileSync('mount', ['-o', `remount,size=${bytes}`, directory]);
+}
+
 /** Makes a disk that `smallDisk` made read-only. */
 export function makeReadOnly(directory: string): void {
   execFileSync('mount', ['-o', 'remount,ro', directory]);

@@ -2,7 +2,14 @@ import type { StageConfig } from '../../lib/config/types.js';
 import { requireResolved } from '../../lib/methods/weights.js';
 import type { NodePart } from '../collective/collective.js';
 import { objectiveOf } from '../losses/methods.js';
-import { required, type BatchCounts, type BatchStatistics, type Objective } from '../losses/objective.js';
+import { generateTokens, type GeneratedToken, type GenerateOptions } from '../inference/generate.js';
+import {
+  required,
+  type BatchCounts,
+  type BatchStatistics,
+  type Objective,
+  type UnitTerm,
+} from '../losses/objective.js';
 import { completionLogps, type CompletionLogps } from '../model/completion-logps.js';
 import type { Critic } from '../model/critic.js';
 import type {
@@ -52,11 +59,21 @@ export interface LeafExample extends Judgement {
   readonly reference: ReferenceAnswer | null;
 }
 
-/** One micro-batch (leaf) and where its gradient goes. */
-export interface LeafTask extends LeafTarget {
+/** One micro-batch (leaf), with all that its losses depend on. */
+export interface LeafInputs {
   readonly examples: readonly LeafExample[];
   readonly statistics: BatchStatistics;
   readonly counts: BatchCounts;
+}
+
+/** One leaf and where its gradient goes. */
+export interface LeafTask extends LeafInputs, LeafTarget {}
+
+/** Prompts to continue, and by which weights. */
+export interface SamplingTask {
+  readonly weights: WeightsIndex;
+  readonly prompts: readonly Int32Array[];
+  readonly options: GenerateOptions;
 }
 
 /** The offset of a tensor that is final in the node which the leaf completes. */
@@ -106,6 +123,7 @@ export class PolicyEngine {
   private pieces: readonly OwnedPiece[] = [];
   private current: WeightsIndex = 0;
   private proposed: StepScale | null = null;
+  private sampling: Generator<GeneratedToken, void, undefined> | null = null;
 
   /** @param onFinal called during `leafGradient` */
   constructor(
@@ -164,47 +182,58 @@ export class PolicyEngine {
     return this.model.readStates(weights, sequences, (states) => critic.values(weights, states));
   }
 
+  /** Losses of one micro-batch under the current weights, without gradient: bit for bit those of `leafGradient`. */
+  leafTerms(inputs: LeafInputs): readonly ExampleTerm[] {
+    const weights = this.bound[this.current];
+    return this.model.readScores(
+      weights,
+      sequencesOf(inputs),
+      (tokenLogps, states) => this.judge(inputs, tokenLogps, this.critic?.values(weights, states)).terms,
+    );
+  }
+
   /** Loss and gradient of one micro-batch. */
   leafGradient(task: LeafTask): readonly ExampleTerm[] {
-    let terms: ExampleTerm[] = [];
-    const { tokenLevel } = this.objective;
+    let terms: readonly ExampleTerm[] = [];
     const sink = leafSink(
       (index) => this.slot(index),
       task,
       ({ offset }) => this.onFinal(offset),
     );
     const weights = this.bound[this.current];
-    const sequences = task.examples.flatMap(({ completions }) => completions);
     const lossGradient = (
       tokenLogps: readonly Float32Array[],
       states: TokenStates,
     ): readonly LogpGradient[] => {
-      const scores = tokenLogps.map((logps) => completionLogps(logps, tokenLevel)).values();
-      const values = this.critic?.values(weights, states).values();
-      const units = task.examples.map((example) =>
-        example.completions.map((sequence, i) =>
-          scoredCompletion(
-            judgedCompletion(sequence, example, values?.next().value ?? null),
-            scores.next().value!,
-            example.reference?.completions[i] ?? null,
-          ),
-        ),
-      );
-      const unitTerms = units.map((unit) => this.objective.term(unit, task));
-      terms = unitTerms.map(({ loss, rewards }, i) => ({
-        loss,
-        logps: units[i]!.map(({ logp }) => logp),
-        rewards,
-      }));
+      const judged = this.judge(task, tokenLogps, this.critic?.values(weights, states));
+      terms = judged.terms;
       this.critic?.backward(
         states,
-        unitTerms.flatMap(({ valueGradients }) => required(valueGradients, 'gradients of the values')),
+        judged.unitTerms.flatMap(({ valueGradients }) => required(valueGradients, 'gradients of the values')),
         sink,
       );
-      return unitTerms.flatMap(({ gradients }) => gradients);
+      return judged.unitTerms.flatMap(({ gradients }) => gradients);
     };
-    this.model.forwardBackward(weights, sequences, lossGradient, sink);
+    this.model.forwardBackward(weights, sequencesOf(task), lossGradient, sink);
     return terms;
+  }
+
+  /** From now on `nextToken` draws from these weights, which must not be written until `endSampling`. */
+  beginSampling({ weights, prompts, options }: SamplingTask): void {
+    const { description } = this.loaded;
+    const model = { description, model: this.model, weights: this.bound[weights] };
+    this.sampling = generateTokens(model, prompts, options);
+  }
+
+  /** The next token of one of the replies; null where all have ended. */
+  nextToken(): GeneratedToken | null {
+    return required(this.sampling, 'prompts to continue').next().value ?? null;
+  }
+
+  /** Frees what the replies were computed with, whether they have ended or not. */
+  endSampling(): void {
+    this.sampling?.return();
+    this.sampling = null;
   }
 
   /** Whether what a slot holds is finite, and so every leaf that was summed in it. */
@@ -286,7 +315,34 @@ export class PolicyEngine {
   }
 
   dispose(): void {
+    this.endSampling();
     for (const resource of [...this.bound, ...this.slots, this.model]) resource.dispose();
+  }
+
+  /** What the objective makes of a micro-batch that the policy has scored. */
+  private judge(
+    inputs: LeafInputs,
+    tokenLogps: readonly Float32Array[],
+    criticValues: readonly Float32Array[] | undefined,
+  ): { readonly unitTerms: readonly UnitTerm[]; readonly terms: readonly ExampleTerm[] } {
+    const scores = tokenLogps.map((logps) => completionLogps(logps, this.objective.tokenLevel)).values();
+    const values = criticValues?.values();
+    const units = inputs.examples.map((example) =>
+      example.completions.map((sequence, i) =>
+        scoredCompletion(
+          judgedCompletion(sequence, example, values?.next().value ?? null),
+          scores.next().value!,
+          example.reference?.completions[i] ?? null,
+        ),
+      ),
+    );
+    const unitTerms = units.map((unit) => this.objective.term(unit, inputs));
+    const terms = unitTerms.map(({ loss, rewards }, i) => ({
+      loss,
+      logps: units[i]!.map(({ logp }) => logp),
+      rewards,
+    }));
+    return { unitTerms, terms };
   }
 
   private slot(index: number): GradientSlot {
@@ -327,6 +383,11 @@ export class PolicyEngine {
     const { stage } = this.options;
     return loadModel(stage.model, adapterOf(stage), { withCritic: this.objective.needsCritic });
   }
+}
+
+/** All completions of a leaf, which are computed together. */
+function sequencesOf({ examples }: LeafInputs): Sequence[] {
+  return examples.flatMap(({ completions }) => completions);
 }
 
 /** What is trained instead of the model itself. */

@@ -64,21 +64,28 @@ export function gradedKtoTerm(logRatio: number, grade: number, z0: number, setti
   });
 }
 
+/** What the mismatched pairs say of how far the policy has drifted from the reference, in nats. */
+export interface ReferencePoint {
+  readonly z0: number;
+  /** The mean that z0 is the clamp of: below 0 it says what the clamp hides. */
+  readonly klUnclamped: number;
+}
+
 /**
  * z0 from the log-ratios of a whole global batch's mismatched pairs, in nats, summed in the order given. The clamp comes
  * after the mean over all workers: it is not linear.
  */
-export function ktoReferencePoint(logRatios: readonly number[]): number {
+export function ktoReferencePoint(logRatios: readonly number[]): ReferencePoint {
   // A batch whose rows all lack a usable pair says nothing of the drift: its reference point is the clamp.
-  if (logRatios.length === 0) return 0;
+  if (logRatios.length === 0) return { z0: 0, klUnclamped: 0 };
   const sum = logRatios.reduce((total, ratio) => total + ratio, 0);
-  return Math.max(0, sum / logRatios.length);
+  const klUnclamped = sum / logRatios.length;
+  return { z0: Math.max(0, klUnclamped), klUnclamped };
 }
 
 /** The same where log-ratios of exactly 0 do not count (ContextualAI/HALOs@4831988 train/trainers.py L892-901). */
-export function nonzeroReferencePoint(logRatios: readonly number[]): number {
-  const counted = logRatios.filter((ratio) => ratio !== 0);
-  return counted.length === 0 ? 0 : ktoReferencePoint(counted);
+export function nonzeroReferencePoint(logRatios: readonly number[]): ReferencePoint {
+  return ktoReferencePoint(logRatios.filter((ratio) => ratio !== 0));
 }
 
 export function kto(settings: KtoOptions): Objective {
@@ -97,7 +104,7 @@ export function kto(settings: KtoOptions): Objective {
       from: 'mismatched',
       width: 1,
       share: (completion) => [sequenceRatio(completion, humanline).value],
-      finish: (logRatios) => ({ z0: referencePoint(logRatios) }),
+      finish: referencePoint,
     },
     term: (unit, { counts, statistics }) => {
       const completion = onlyCompletion(unit);

@@ -44,6 +44,8 @@ export interface BatchCounts {
 export interface BatchStatistics {
   /** KTO's reference point, in nats. */
   readonly z0?: number;
+  /** The mean log-ratio that z0 is the clamp of; no loss depends on it. */
+  readonly klUnclamped?: number;
   /** PPO's advantages over all completion tokens. */
   readonly advantages?: Moments;
 }

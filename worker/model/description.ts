@@ -1,8 +1,9 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { z } from 'zod';
 
 import { ConfigError, messageOf } from '../../lib/errors.js';
+import { explainNoModel } from '../../lib/model-directory.js';
 import { openCheckpoint, type Checkpoint } from '../../lib/safetensors/checkpoint.js';
 import type { FlatBuffer } from '../parameters/flat-buffer.js';
 import { elementCount } from '../parameters/layout.js';
@@ -77,7 +78,10 @@ export function readJson(path: string, wanted = 'a Hugging Face model'): unknown
   try {
     return JSON.parse(readFileSync(path, 'utf8'));
   } catch (error) {
-    throw new ConfigError(`${path}: cannot be read (${messageOf(error)}); give the directory of ${wanted}`);
+    throw new ConfigError(
+      explainNoModel(dirname(path)) ??
+        `${path}: cannot be read (${messageOf(error)}); give the directory of ${wanted}`,
+    );
   }
 }
 

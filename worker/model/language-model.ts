@@ -76,12 +76,21 @@ export class LanguageModel {
 
   /** Log-prob of every completion token, by sequence. */
   tokenLogps(weights: BoundWeights, sequences: readonly Sequence[]): Float32Array[] {
+    return this.readScores(weights, sequences, (logps) => logps);
+  }
+
+  /** Gives `use` what `forwardBackward` gives to its loss, bit for bit: the completion tokens' log-probs, and their states. */
+  readScores<T>(
+    weights: BoundWeights,
+    sequences: readonly Sequence[],
+    use: (tokenLogps: Float32Array[], states: TokenStates) => T,
+  ): T {
     return scope(() => {
       const batch = scored(sequences, this.architecture);
       const pass = this.beginPass(weights, batch);
       const output = this.forward(pass, batch);
-      const { logps } = this.architecture.head.forward(pass, output, batch.targets);
-      return splitBySequence(batch, logps);
+      const { logps, saved } = this.architecture.head.forward(pass, output, batch.targets);
+      return use(splitBySequence(batch, logps), { hidden: saved.hidden, counts: batch.targetCounts });
     });
   }
 

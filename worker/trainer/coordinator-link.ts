@@ -9,6 +9,8 @@ export type Order =
   | { readonly kind: 'stageStart'; readonly stageStart: v1.StageStart }
   | { readonly kind: 'membership'; readonly membership: v1.Membership }
   | { readonly kind: 'stepWork'; readonly stepWork: v1.StepWork }
+  | { readonly kind: 'evaluationWork'; readonly evaluationWork: v1.EvaluationWork }
+  | { readonly kind: 'sampleWork'; readonly sampleWork: v1.SampleWork }
   | { readonly kind: 'stepCommit'; readonly stepCommit: v1.StepCommit }
   | { readonly kind: 'writeCheckpoint'; readonly writeCheckpoint: v1.WriteCheckpoint }
   | { readonly kind: 'saveModel'; readonly saveModel: v1.SaveModel }
@@ -116,6 +118,15 @@ export class CoordinatorLink {
         break;
       case 'stepWork':
         this.orders.put({ kind: 'stepWork', stepWork: v1.StepWork.create(response.stepWork ?? {}) });
+        break;
+      case 'evaluationWork':
+        this.orders.put({
+          kind: 'evaluationWork',
+          evaluationWork: v1.EvaluationWork.create(response.evaluationWork ?? {}),
+        });
+        break;
+      case 'sampleWork':
+        this.orders.put({ kind: 'sampleWork', sampleWork: v1.SampleWork.create(response.sampleWork ?? {}) });
         break;
       case 'stepCommit':
         this.orders.put({ kind: 'stepCommit', stepCommit: v1.StepCommit.create(response.stepCommit ?? {}) });

@@ -3,20 +3,25 @@ import { v1 } from '../../proto/services.js';
 import { CollectiveError } from '../collective/collective-error.js';
 import type { Place } from '../parameters/optimizer-part.js';
 import { Mailbox } from './mailbox.js';
-import { reportOf } from './report.js';
+import { evaluateRows } from './evaluation.js';
+import type { LeafAnswers } from './leaf-inputs.js';
+import { evaluationReportOf, reportOf } from './report.js';
+import { continuePrompts } from './samples.js';
 import type { OpenStage } from './stage.js';
 import { arrangeState, type StateOrder } from './state/arrange.js';
-import { trainStep, type LeafAnswers, type StepOutcome } from './step.js';
-import { readStepWork, type StepTask } from './work.js';
+import { trainStep, type StepOutcome } from './step.js';
+import {
+  readLeafWork,
+  readSampleWork,
+  type BatchTask,
+  type Expected,
+  type SampleTask,
+  type StepTask,
+} from './work.js';
 
 /** Why a generation's work was broken off: another one follows. */
 export class GenerationOver extends Error {
   override readonly name = 'GenerationOver';
-}
-
-interface ReadyStep {
-  readonly task: StepTask;
-  readonly answers: Promise<LeafAnswers> | null;
 }
 
 export interface GenerationEvents {
@@ -35,7 +40,8 @@ export class Generation {
   readonly ended: Promise<void>;
   private readonly place: Place;
   private readonly memberIds: readonly string[];
-  private readonly work = new Mailbox<ReadyStep>();
+  /** What is to be done, one after the other. */
+  private readonly work = new Mailbox<() => Promise<void>>();
   private readonly commits = new Mailbox<{ readonly skipped: boolean }>();
   private readonly over = new AbortController();
 
@@ -54,12 +60,29 @@ export class Generation {
   /** Work has come, perhaps a step ahead: asks the reference for its answers at once. Work of another generation is void. */
   async take(work: v1.StepWork): Promise<void> {
     if (work.generation !== this.number) return;
-    const task = readStepWork(work, { ...this.stage.facts, ...this.place, generation: this.number });
+    const task = readLeafWork(work, this.expected);
     await this.stage.state.adopt();
-    const answers = this.stage.askReference(task.leaves);
-    // A failure is raised where the step awaits the answers; until then nobody else does.
-    answers?.catch(() => undefined);
-    this.work.put({ task, answers });
+    const answers = this.askReference(task);
+    this.work.put(() => this.trainNext(task, answers));
+  }
+
+  /** Held-out rows have come, to be judged between two steps: asks the reference at once. */
+  async takeEvaluation(work: v1.EvaluationWork): Promise<void> {
+    if (work.generation !== this.number) return;
+    const task = readLeafWork(work, this.expected);
+    await this.stage.state.adopt();
+    const answers = this.askReference(task);
+    this.work.put(() => this.evaluate(task, answers));
+  }
+
+  /**
+   * Prompts have come, to be continued between two steps. Since the other members get none, the state that the generation
+   * starts from is read as it was arranged, and adopted by all of them with the next work.
+   */
+  takeSamples(work: v1.SampleWork): void {
+    if (work.generation !== this.number) return;
+    const task = readSampleWork(work, this.expected);
+    this.work.put(() => this.sample(task));
   }
 
   /** The step that was reported is committed, and applied. */
@@ -80,7 +103,7 @@ export class Generation {
   private async run(): Promise<void> {
     try {
       await this.enter();
-      for (;;) await this.trainNext(await this.work.next());
+      for (;;) await (await this.work.next())();
     } catch (error) {
       if (error instanceof GenerationOver) return;
       if (!(error instanceof CollectiveError)) throw error;
@@ -107,7 +130,33 @@ export class Generation {
     this.events.send({ generationReady: { generation: this.number } });
   }
 
-  private async trainNext({ task, answers }: ReadyStep): Promise<void> {
+  private get expected(): Expected {
+    return { ...this.stage.facts, ...this.place, generation: this.number };
+  }
+
+  private askReference({ leaves }: BatchTask): Promise<LeafAnswers> | null {
+    const answers = this.stage.askReference(leaves, this.over.signal);
+    // A failure is raised where the work awaits the answers; until then nobody else does.
+    answers?.catch(() => undefined);
+    return answers;
+  }
+
+  private async evaluate(task: BatchTask, answers: Promise<LeafAnswers> | null): Promise<void> {
+    requireStep('judge held-out rows', task, this.stage.state.current());
+    const outcome = await evaluateRows(task, answers, this.stage.context, this.over.signal);
+    this.events.send({ evaluationReport: evaluationReportOf(task, outcome, this.number) });
+  }
+
+  private async sample(task: SampleTask): Promise<void> {
+    const { state, context } = this.stage;
+    const { step, weights } = state.arranged;
+    requireStep('continue prompts', task, { step });
+    const samples = await continuePrompts(task, weights, context.policy, this.over.signal);
+    const { stage } = task;
+    this.events.send({ samples: { stage, step, generation: this.number, samples } });
+  }
+
+  private async trainNext(task: StepTask, answers: Promise<LeafAnswers> | null): Promise<void> {
     const { state, context } = this.stage;
     const start = state.current();
     if (task.step !== start.step + 1)
@@ -119,6 +168,14 @@ export class Generation {
     await this.commits.next();
     this.events.onStep(task, outcome);
   }
+}
+
+/** What is done between two steps is of the one before, which all members must hold. */
+function requireStep(what: string, task: { readonly step: number }, held: { readonly step: number }): void {
+  if (task.step === held.step) return;
+  throw new RunError(
+    `the coordinator wants to ${what} after step ${task.step}, but this is step ${held.step}`,
+  );
 }
 
 function orderOf({ state, members }: v1.Membership, stage: OpenStage, place: Place): StateOrder {

@@ -1,5 +1,5 @@
-import type { ExampleTerm } from '../compute/policy-engine.js';
-import type { LeafInputs, StepContext } from './step.js';
+import type { ExampleTerm, LeafInputs } from '../compute/policy-engine.js';
+import type { StepContext } from './step.js';
 import type { StepTask } from './work.js';
 
 /** Where a step's numbers that are not finite come from, as far as this worker's leaves show it. */
@@ -11,7 +11,7 @@ export interface NonFinite {
 }
 
 interface ComputedLeaves {
-  readonly leafTasks: readonly LeafInputs[];
+  readonly leafInputs: readonly LeafInputs[];
   readonly terms: readonly (readonly ExampleTerm[])[];
 }
 
@@ -22,7 +22,7 @@ interface ComputedLeaves {
 export async function findNonFinite(
   norm: number,
   { leaves }: StepTask,
-  { leafTasks, terms }: ComputedLeaves,
+  { leafInputs, terms }: ComputedLeaves,
   { policy }: StepContext,
 ): Promise<NonFinite | null> {
   const badGradient = !Number.isFinite(norm);
@@ -32,7 +32,7 @@ export async function findNonFinite(
     if (badLosses.length > 0) {
       rows.push(...badLosses.map(({ row }) => row));
     } else if (badGradient) {
-      await policy.call('leafGradient', { ...leafTasks[index]!, slot: 0, accumulate: false });
+      await policy.call('leafGradient', { ...leafInputs[index]!, slot: 0, accumulate: false });
       if (!(await policy.call('isFinite', 0))) rows.push(...leaf.map(({ row }) => row));
     }
   }

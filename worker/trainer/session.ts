@@ -60,6 +60,10 @@ export class Session {
         return this.beginGeneration(order.membership);
       case 'stepWork':
         return this.generation?.take(order.stepWork);
+      case 'evaluationWork':
+        return this.generation?.takeEvaluation(order.evaluationWork);
+      case 'sampleWork':
+        return this.generation?.takeSamples(order.sampleWork);
       case 'stepCommit':
         return this.commit(order.stepCommit);
       case 'writeCheckpoint':
@@ -155,7 +159,7 @@ export class Session {
 
   private async save({ stage, directory }: v1.SaveModel): Promise<void> {
     const { state } = this.openedStage('an order to save');
-    await this.parts.policy.call('save', state.weightsToSave, directory);
+    await this.parts.policy.call('save', state.arranged.weights, directory);
     this.parts.link.send({ modelSaved: { stage, directory } });
   }
 

@@ -13,7 +13,8 @@ import { describeModel } from '../model/description.js';
 import { FlatBuffer } from '../parameters/flat-buffer.js';
 import { ReferenceClient, type ReferenceObserver } from '../reference/client.js';
 import { StageState } from './state/stage-state.js';
-import type { LeafAnswers, StepContext } from './step.js';
+import type { LeafAnswers } from './leaf-inputs.js';
+import type { StepContext } from './step.js';
 import type { Leaf, StageFacts } from './work.js';
 
 /** A stage that is open on this worker: its policy, and what is held of its training. */
@@ -74,10 +75,13 @@ export class OpenStage {
     return true;
   }
 
-  /** The reference's answers to leaves, asked for at once; null for a method without a reference. */
-  askReference(leaves: readonly Leaf[]): Promise<LeafAnswers> | null {
+  /**
+   * The reference's answers to leaves, asked for at once; null for a method without a reference. Rejects once the signal
+   * is aborted: nothing more is asked then.
+   */
+  askReference(leaves: readonly Leaf[], signal: AbortSignal): Promise<LeafAnswers> | null {
     const { reference } = this;
-    return reference && inOrder(leaves, (leaf) => reference.answers(leaf));
+    return reference && inOrder(leaves, (leaf) => reference.answers(leaf), signal);
   }
 
   close(): void {
@@ -112,8 +116,15 @@ function openReference(
 }
 
 /** One leaf at a time: the replica computes one after the other anyway, and the first answers are needed first. */
-async function inOrder<T, R>(items: readonly T[], ask: (item: T) => Promise<R>): Promise<R[]> {
+async function inOrder<T, R>(
+  items: readonly T[],
+  ask: (item: T) => Promise<R>,
+  signal: AbortSignal,
+): Promise<R[]> {
   const results: R[] = [];
-  for (const item of items) results.push(await ask(item));
+  for (const item of items) {
+    signal.throwIfAborted();
+    results.push(await ask(item));
+  }
   return results;
 }

@@ -1,11 +1,9 @@
 import { untilAborted } from '../../lib/abort.js';
 import { RunError } from '../../lib/errors.js';
 import type { StageConfig } from '../../lib/config/types.js';
-import type { Collective, NodePart, Transfer } from '../collective/collective.js';
-import type { LeafTarget } from '../compute/gradient-slot.js';
-import type { ExampleTerm, LeafTask, PolicyThread } from '../compute/policy-engine.js';
-import { judgedCompletion, scoredCompletion } from '../compute/scored-completion.js';
-import type { BatchStatistic, BatchStatistics, Objective } from '../losses/objective.js';
+import type { NodePart, Transfer } from '../collective/collective.js';
+import type { ExampleTerm, LeafInputs } from '../compute/policy-engine.js';
+import type { BatchStatistics } from '../losses/objective.js';
 import { clipScale, gradientNorm } from '../optimizer/gradient-norm.js';
 import { learningRateAt } from '../optimizer/schedule.js';
 import { FlatBuffer } from '../parameters/flat-buffer.js';
@@ -13,19 +11,16 @@ import { BLOCK_SIZE, type ParameterLayout } from '../parameters/layout.js';
 import { predecessorOf, successorOf, type HeldParts, type Place } from '../parameters/optimizer-part.js';
 import { FinalTensors } from '../reduction/final-tensors.js';
 import { accumulationPlan, type LeafStep, type TreeNode } from '../reduction/tree.js';
-import type { ReferenceAnswer } from '../reference/answer.js';
-import { mergeInBatchOrder, packValues, type PositionedValues } from './batch-statistic.js';
+import { leafInputsOf, type LeafAnswers } from './leaf-inputs.js';
 import { findNonFinite, type NonFinite } from './non-finite.js';
 import { PhaseClock, type PhaseTimes } from './phase-clock.js';
-import { mismatchedSequences, ownSequences, type StepTask } from './work.js';
+import { shareStatistics, type StatisticsContext } from './share-statistics.js';
+import type { StepTask } from './work.js';
 
 /** Everything of a stage that a step needs. */
-export interface StepContext {
+export interface StepContext extends StatisticsContext {
   readonly stage: StageConfig;
   readonly totalSteps: number;
-  readonly objective: Objective;
-  readonly policy: PolicyThread;
-  readonly collective: Collective;
   readonly layout: ParameterLayout;
   /** Both weight buffers; the policy says which one a step proposes. */
   readonly weights: readonly [FlatBuffer, FlatBuffer];
@@ -40,9 +35,6 @@ export interface StepStart {
   /** Aborted when the generation is over. */
   readonly signal: AbortSignal;
 }
-
-/** The reference's answers, per leaf and example. */
-export type LeafAnswers = readonly (readonly ReferenceAnswer[])[];
 
 /** What this worker reports of a step. */
 export interface StepOutcome {
@@ -78,11 +70,12 @@ export async function trainStep(
   // 3. Reference: asked when the work arrived, a step ahead.
   const reference = await clock.time('reference', answers && untilAborted(answers, start.signal));
   // 4. Batch statistics: what every example's loss depends on.
-  const statistics = await clock.time('statistic', shareStatistics(task, reference, context, start));
+  const operation = { tag: tagOf(task, Phase.statistic), signal: start.signal };
+  const statistics = await clock.time('statistic', shareStatistics(task, reference, context, operation));
   // 5. Loss and gradient, leaf by leaf; what is final leaves for its owners meanwhile.
-  const leafTasks = leafTasksOf(task, reference, statistics);
+  const leafInputs = leafInputsOf(task, reference, statistics);
   const sums = await beginSums(task, context, start);
-  const terms = await clock.time('gradient', computeLeaves(task, leafTasks, sums, context, start));
+  const terms = await clock.time('gradient', computeLeaves(task, leafInputs, sums, context, start));
   // 6. All-reduce: finish the sum on the owned part, clip by the global norm, update, and share the new weights.
   const { squares, backedUp } = await clock.time('allReduce', reduceGradients(task, sums, context, start));
   const norm = gradientNorm(squares);
@@ -94,84 +87,13 @@ export async function trainStep(
     await clock.time('allReduce', weights);
   }
   await clock.time('allReduce', backedUp);
-  const nonFinite = await findNonFinite(norm, task, { leafTasks, terms }, context);
+  const nonFinite = await findNonFinite(norm, task, { leafInputs, terms }, context);
 
   const { times } = clock;
   return { terms, reference, statistics, gradientNorm: norm, learningRate, nonFinite, times };
 }
 
 const tagOf = ({ stage, step }: StepTask, phase: number) => ({ stage, step, phase });
-
-/** What every example's loss depends on is made from numbers that each example shares, in batch order. */
-async function shareStatistics(
-  task: StepTask,
-  reference: LeafAnswers | null,
-  context: StepContext,
-  start: StepStart,
-): Promise<BatchStatistics> {
-  const { batchStatistic } = context.objective;
-  if (batchStatistic === null) return {};
-  const shared =
-    batchStatistic.from === 'mismatched'
-      ? await shareMismatched(task, reference, batchStatistic, context, start)
-      : await shareOwn(task, batchStatistic, context, start);
-  const payload = packValues(shared);
-  const payloads = await context.collective.allGather(tagOf(task, Phase.statistic), payload);
-  const { mismatchedPairs, examples } = task.counts;
-  const count = batchStatistic.from === 'mismatched' ? mismatchedPairs : examples;
-  return batchStatistic.finish(mergeInBatchOrder(payloads, count, batchStatistic.width));
-}
-
-/** PPO's moments: the critic, where there is one, values the batch's own completions without gradient. */
-async function shareOwn(
-  { leaves }: StepTask,
-  statistic: OwnStatistic,
-  { objective, policy }: StepContext,
-  { signal }: StepStart,
-): Promise<PositionedValues[]> {
-  const shared: PositionedValues[] = [];
-  for (const leaf of leaves) {
-    signal.throwIfAborted();
-    const values = objective.needsCritic ? (await policy.call('values', ownSequences(leaf))).values() : null;
-    for (const { position, completions, desirable, score } of leaf) {
-      const judged = completions.map((own) =>
-        judgedCompletion(own, { desirable, score }, values?.next().value ?? null),
-      );
-      shared.push({ position, values: judged.flatMap((completion) => statistic.share(completion)) });
-    }
-  }
-  return shared;
-}
-
-/** KTO's z0: the policy scores the mismatched pairs without gradient. */
-async function shareMismatched(
-  task: StepTask,
-  reference: LeafAnswers | null,
-  statistic: MismatchedStatistic,
-  { policy }: StepContext,
-  { signal }: StepStart,
-): Promise<PositionedValues[]> {
-  const shared: PositionedValues[] = [];
-  for (const [index, leaf] of task.leaves.entries()) {
-    signal.throwIfAborted();
-    const pairs = mismatchedSequences(leaf);
-    if (pairs.length === 0) continue;
-    const scores = (await policy.call('score', pairs)).values();
-    leaf.forEach(({ position, mismatched, desirable, score }, i) => {
-      if (mismatched === null) return;
-      const judged = judgedCompletion(mismatched, { desirable, score }, null);
-      const answer = reference?.[index]?.[i]?.mismatched ?? null;
-      shared.push({
-        position,
-        values: statistic.share(scoredCompletion(judged, scores.next().value!, answer)),
-      });
-    });
-  }
-  return shared;
-}
-
-type OwnStatistic = Extract<BatchStatistic, { readonly from: 'own' }>;
-type MismatchedStatistic = Extract<BatchStatistic, { readonly from: 'mismatched' }>;
 
 /** This worker's partial sums of the gradient, as the fixed tree over all leaves says. */
 interface LocalSums {
@@ -184,26 +106,6 @@ interface LocalSums {
   }[];
   /** The nodes of all workers over the owned part. */
   readonly parts: Promise<readonly NodePart[]>;
-}
-
-/** A leaf as the policy computes it, wherever its gradient goes. */
-export type LeafInputs = Omit<LeafTask, keyof LeafTarget>;
-
-function leafTasksOf(
-  { leaves, counts }: StepTask,
-  reference: LeafAnswers | null,
-  statistics: BatchStatistics,
-): readonly LeafInputs[] {
-  return leaves.map((leaf, index) => ({
-    examples: leaf.map(({ completions, desirable, score }, i) => ({
-      completions,
-      desirable,
-      score,
-      reference: reference?.[index]?.[i] ?? null,
-    })),
-    statistics,
-    counts,
-  }));
 }
 
 /** Begins to share the sums before they are computed: each tensor leaves as soon as it is final. */
@@ -230,7 +132,7 @@ async function beginSums(
 /** Losses and gradients of this worker's leaves. Ends early where the workers cannot go on together. */
 async function computeLeaves(
   task: StepTask,
-  leafTasks: readonly LeafInputs[],
+  leafInputs: readonly LeafInputs[],
   { steps, nodes, parts }: LocalSums,
   { policy }: StepContext,
   { place, signal }: StepStart,
@@ -240,7 +142,7 @@ async function computeLeaves(
   for (const { leaf, ...target } of steps) {
     signal.throwIfAborted();
     const ready = target.completes === null ? null : nodes[target.completes]!.ready;
-    const leafTask = { ...leafTasks[leaf - first]!, ...target };
+    const leafTask = { ...leafInputs[leaf - first]!, ...target };
     const computed = policy.listen((tensor) => ready?.add(tensor), 'leafGradient', leafTask);
     // For its failure only: where the others are lost, nobody waits for the leaf.
     await Promise.race([computed, parts]);

@@ -24,13 +24,11 @@ export interface TrainingExample {
 
 export type Leaf = readonly TrainingExample[];
 
-/** A step's work as this worker got it: its run of leaves, and what it must know of the whole. */
-export interface StepTask {
+/** A batch as this worker got it: the leaves of its run, and what it must know of the whole. */
+export interface BatchTask {
   readonly stage: number;
+  /** The one to compute or, of held-out rows, the one after which they are judged. */
   readonly step: number;
-  /** Leaves of each rank, by rank. */
-  readonly runs: readonly LeafRun[];
-  readonly leafCount: number;
   readonly leaves: readonly Leaf[];
   readonly counts: {
     readonly examples: number;
@@ -38,6 +36,24 @@ export interface StepTask {
     readonly completionTokens: number;
     readonly chosenTokens: number;
   };
+}
+
+/** A step's work. */
+export interface StepTask extends BatchTask {
+  /** Leaves of each rank, by rank. */
+  readonly runs: readonly LeafRun[];
+  readonly leafCount: number;
+}
+
+/** Prompts that rank 0 continues for people to look at. */
+export interface SampleTask {
+  readonly stage: number;
+  /** The one after which they are continued. */
+  readonly step: number;
+  readonly prompts: readonly Int32Array[];
+  readonly maxNewTokens: number;
+  readonly temperature: number;
+  readonly seed: number;
 }
 
 /** What the examples of a stage must fit. */
@@ -48,19 +64,17 @@ export interface StageFacts {
   readonly needs: MethodNeeds;
 }
 
-/** Who asks: what a StepWork must fit. */
+/** Who asks: what work must fit. */
 export interface Expected extends StageFacts, Place {
   readonly generation: number;
 }
 
-/** Reads a StepWork from the wire. @throws RunError where it does not fit this worker or contradicts itself */
-export function readStepWork(work: v1.StepWork, expected: Expected): StepTask {
-  const refuse = (reason: string): never => {
-    throw new RunError(`coordinator sent work for stage ${work.stage} step ${work.step} that ${reason}`);
-  };
-  if (work.stage !== expected.stage) refuse(`belongs to another stage than ${expected.stage}`);
-  if (work.generation !== expected.generation)
-    refuse(`belongs to generation ${work.generation}, not ${expected.generation}`);
+/**
+ * Reads a batch of leaves from the wire, to be trained on or to be judged.
+ * @throws RunError where it does not fit this worker or contradicts itself
+ */
+export function readLeafWork(work: v1.StepWork | v1.EvaluationWork, expected: Expected): StepTask {
+  const refuse = refusalOf(work, expected);
   if (work.runStarts.length !== expected.worldSize + 1)
     refuse(`is cut for ${work.runStarts.length - 1} workers`);
   if (work.runStarts[0] !== 0 || work.runStarts.some((start, i) => i > 0 && start < work.runStarts[i - 1]!)) {
@@ -89,6 +103,34 @@ export function readStepWork(work: v1.StepWork, expected: Expected): StepTask {
       chosenTokens: counts.chosenTokens ?? 0,
     },
   };
+}
+
+/** Reads a SampleWork from the wire. @throws RunError where it does not fit this worker */
+export function readSampleWork(work: v1.SampleWork, expected: Expected): SampleTask {
+  const refuse = refusalOf(work, expected);
+  const { stage, step, maxNewTokens, temperature, seed } = work;
+  const prompts = work.prompts.map(({ ids }) => Int32Array.from(ids ?? []));
+  if (prompts.length === 0 || prompts.some(({ length }) => length === 0)) refuse('has no or an empty prompt');
+  const stranger = prompts.flatMap((ids) => [...ids]).find((id) => id < 0 || id >= expected.vocabSize);
+  if (stranger !== undefined)
+    refuse(`has token id ${stranger} in a prompt, outside the vocabulary of ${expected.vocabSize}`);
+  if (maxNewTokens === 0) refuse('wants no new token');
+  if (!(temperature >= 0)) refuse(`has a temperature of ${temperature}`);
+  return { stage, step, prompts, maxNewTokens, temperature, seed };
+}
+
+/** Throws what is wrong with work, in the coordinator's name. @throws RunError at once for work that is not of now */
+function refusalOf(
+  { stage, step, generation }: Pick<v1.StepWork, 'stage' | 'step' | 'generation'>,
+  expected: Expected,
+): (reason: string) => never {
+  const refuse = (reason: string): never => {
+    throw new RunError(`coordinator sent work for stage ${stage} step ${step} that ${reason}`);
+  };
+  if (stage !== expected.stage) refuse(`belongs to another stage than ${expected.stage}`);
+  if (generation !== expected.generation)
+    refuse(`belongs to generation ${generation}, not ${expected.generation}`);
+  return refuse;
 }
 
 function readExample(

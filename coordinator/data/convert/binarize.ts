@@ -20,7 +20,6 @@ export function isDesirable({ label, score }: JudgedRow, { threshold, neutral }:
     return score >= threshold;
   }
   if (label !== null) return label;
-  throw new BadRow(
-    score === null ? 'label is missing' : 'label is missing; --threshold makes one of the score',
-  );
+  if (score !== null) throw new BadRow('label is missing; --threshold makes one of the score');
+  throw new BadRow(threshold === null ? 'label is missing' : 'score is missing');
 }

@@ -7,8 +7,8 @@ import { parseRow } from '../parse-row.js';
 import { Reasons } from '../reasons.js';
 import type { Row } from '../row.js';
 import type { Binarization } from './binarize.js';
-import { judgementOf } from './judgement.js';
-import { judgedJson } from './json-row.js';
+import { judgementOf, type JudgementColumns } from './judgement.js';
+import { judgedJson, type Judgement } from './json-row.js';
 import { OnePerPrompt } from './one-per-prompt.js';
 import { PairUp } from './pair-up.js';
 import type { Source } from './source.js';
@@ -18,8 +18,8 @@ import { writeLines } from './write-lines.js';
 export interface ConversionOptions extends Binarization {
   readonly source: Source;
   readonly target: TargetName;
-  /** Column of the score; null for the usual ones. */
-  readonly scoreColumn: string | null;
+  /** Where the judgement stands. */
+  readonly judgement: JudgementColumns;
   /** Seed of the choice of one answer of every prompt; null to keep all. Not for pairs. */
   readonly onePerPromptSeed: number | null;
 }
@@ -28,6 +28,9 @@ export interface ConversionOptions extends Binarization {
 export interface ConversionReport {
   rowsIn: number;
   rowsOut: number;
+  /** Written rows by label. */
+  desirable: number;
+  undesirable: number;
   readonly rejected: Reasons;
 }
 
@@ -42,7 +45,7 @@ export async function convertFile(
   options: ConversionOptions,
   signal: AbortSignal,
 ): Promise<ConversionReport> {
-  const report: ConversionReport = { rowsIn: 0, rowsOut: 0, rejected: new Reasons() };
+  const report = { rowsIn: 0, rowsOut: 0, desirable: 0, undesirable: 0, rejected: new Reasons() };
   const lines = options.target === 'preference' ? pairLines : answerLines;
   await writeLines(output, notNone(input, lines(input, options, report, signal), report), signal);
   return report;
@@ -74,9 +77,17 @@ async function* answerLines(
   const convert = (raw: RawRow) => {
     const answers = toAnswers(raw).filter(({ answer }) => choice === null || choice.keeps(answer));
     if (answers.length === 0) throw new BadRow('another answer to its prompt was chosen');
-    return answers.map(({ answer, judgement }) => judgedJson(answer, judgement));
+    const lines = answers.map(({ answer, judgement }) => judgedJson(answer, judgement));
+    for (const { judgement } of answers) count(judgement, report);
+    return lines;
   };
   yield* convertRows(input, convert, report, signal);
+}
+
+function count(judgement: Judgement, report: ConversionReport): void {
+  if (!('label' in judgement)) return;
+  if (judgement.label) report.desirable += 1;
+  else report.undesirable += 1;
 }
 
 function toJudged(row: Row, options: ConversionOptions): readonly JudgedAnswer[] {
@@ -117,10 +128,10 @@ async function* convertRows(
   }
 }
 
-function readRaw(raw: RawRow, { source, scoreColumn }: ConversionOptions): Row[] {
-  const columns = asColumns(raw.parse());
-  const judgement = judgementOf(columns, scoreColumn);
-  return source.toRows(columns).map((row) => parseRow({ ...row, ...judgement }));
+function readRaw(raw: RawRow, { source, judgement }: ConversionOptions): Row[] {
+  const columns = asColumns(raw.parse(source.textColumns));
+  const judged = judgementOf(columns, judgement);
+  return source.toRows(columns).map((row) => parseRow({ ...row, ...judged }));
 }
 
 /** Ends with an error where nothing came out, so that no empty file is written. */
@@ -132,5 +143,8 @@ async function* notNone(
   yield* lines;
   if (report.rowsOut > 0) return;
   const details = report.rejected.total > 0 ? ` (${report.rejected.toString()})` : '';
-  throw new ConfigError(`${input}: none of ${report.rowsIn} rows can be converted${details}`);
+  throw new ConfigError(
+    `${input}: none of ${report.rowsIn} rows can be converted${details}; ` +
+      `"prospect data inspect ${input}" shows its columns`,
+  );
 }

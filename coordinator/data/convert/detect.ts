@@ -4,7 +4,8 @@ import { mapRows } from '../formats/map-rows.js';
 import { SOURCE_NAMES, type Source, type SourceName } from './source.js';
 import { SOURCES } from './sources.js';
 
-const SAMPLE_ROWS = 20;
+/** Rows that tell what a file holds. */
+export const SAMPLE_ROWS = 20;
 
 /**
  * The format of a file, by the columns of its first rows.
@@ -40,9 +41,15 @@ function sourceOf(row: Columns): SourceName | null {
   return SOURCE_NAMES.find((name) => SOURCES[name].matches(row)) ?? null;
 }
 
-function unknownFormat(file: string, [first]: readonly Columns[]): ConfigError {
-  const columns = first === undefined ? 'no row is an object' : `columns: ${Object.keys(first).join(', ')}`;
+function unknownFormat(file: string, rows: readonly Columns[]): ConfigError {
+  if (rows.length === 0) {
+    return new ConfigError(
+      `${file}: its first rows are not JSON; a table of text is known by its name, *.csv or *.tsv`,
+    );
+  }
+  const columns = new Set(rows.flatMap((row) => Object.keys(row)));
   return new ConfigError(
-    `${file}: of no format that is known (${columns}); those that are: ${SOURCE_NAMES.join(', ')}`,
+    `${file}: of no format that is known (columns: ${[...columns].join(', ')}): ` +
+      'name what was asked and answered with --prompt-column and --completion-column',
   );
 }

@@ -1,25 +1,31 @@
 import type { Columns } from '../columns.js';
+import { findValue } from './find-column.js';
 
-/** Names that data sets give a label; the first that a row has is its. */
-const LABEL_COLUMNS = ['label', 'kto_tag'];
-/** Names that data sets give a graded judgement. */
-const SCORE_COLUMNS = ['score', 'stars', 'rating'];
+/** Names that people and data sets give a label; the first that a row has a value for is its. */
+export const LABEL_NAMES: readonly string[] = ['label', 'kto_tag'];
+/** Names that they give a graded judgement. */
+export const SCORE_NAMES: readonly string[] = ['score', 'stars', 'rating'];
 
-/**
- * How a row is judged, in TRL's columns; unchecked.
- * @param scoreColumn where the score stands; null for the usual places
- */
-export function judgementOf(row: Columns, scoreColumn: string | null): Columns {
-  const scoreColumns = scoreColumn === null ? SCORE_COLUMNS : [scoreColumn];
-  return { label: toLabel(firstOf(row, LABEL_COLUMNS)), score: firstOf(row, scoreColumns) };
+/** Columns that hold the judgement; null for one that goes by a usual name. */
+export interface JudgementColumns {
+  readonly label: string | null;
+  readonly score: string | null;
 }
 
-function firstOf(row: Columns, columns: readonly string[]): unknown {
-  const column = columns.find((name) => row[name] !== undefined && row[name] !== null);
-  return column === undefined ? null : row[column];
+/** How a row is judged, in TRL's columns; unchecked. */
+export function judgementOf(row: Columns, { label, score }: JudgementColumns): Columns {
+  return {
+    label: toLabel(findValue(row, label === null ? LABEL_NAMES : [label])),
+    score: toScore(findValue(row, score === null ? SCORE_NAMES : [score])),
+  };
 }
 
 /** Many files write 1 and 0. */
 function toLabel(label: unknown): unknown {
   return label === 1 || label === 0 ? label === 1 : label;
+}
+
+/** Some files write numbers as text. */
+function toScore(score: unknown): unknown {
+  return typeof score === 'string' && /^\s*[+-]?\d+(\.\d+)?\s*$/.test(score) ? Number(score) : score;
 }

@@ -11,7 +11,9 @@ export interface Source {
    * @throws BadRow
    */
   readonly toRows: (row: Columns) => readonly Columns[];
+  /** Columns that hold text, beside the usual ones, in small letters. */
+  readonly textColumns?: ReadonlySet<string>;
 }
 
-export const SOURCE_NAMES = ['trl', 'sharegpt', 'alpaca', 'hh', 'shp', 'oasst'] as const;
+export const SOURCE_NAMES = ['trl', 'sharegpt', 'alpaca', 'hh', 'shp', 'oasst', 'table'] as const;
 export type SourceName = (typeof SOURCE_NAMES)[number];

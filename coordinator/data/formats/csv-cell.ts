@@ -1,17 +1,20 @@
-/** Columns of the formats that we know whose cells are text, whatever the text looks like. */
+/** Columns of the formats that we know whose cells are text, whatever the text looks like; in small letters. */
 const TEXT_COLUMNS: ReadonlySet<string> = new Set([
   ...['prompt', 'completion', 'chosen', 'rejected'],
-  ...['history', 'human_ref_A', 'human_ref_B'],
+  ...['history', 'human_ref_a', 'human_ref_b'],
   ...['instruction', 'input', 'output', 'system'],
+  ...['question', 'query', 'request', 'answer', 'reply', 'response'],
 ]);
 
 /**
  * What a cell stands for. CSV has only text: a list of messages is written as JSON; in the columns that are not text,
  * so are numbers, truth values and lists, and other text stays text.
+ * @param textColumns further columns of text, in small letters
  */
-export function cellValue(column: string, cell: string): unknown {
+export function cellValue(column: string, cell: string, textColumns?: ReadonlySet<string>): unknown {
   const value = parse(cell);
-  if (TEXT_COLUMNS.has(column)) return isMessageList(value) ? value : cell;
+  const name = column.toLowerCase();
+  if (TEXT_COLUMNS.has(name) || textColumns?.has(name) === true) return isMessageList(value) ? value : cell;
   return value === undefined ? cell : value;
 }
 

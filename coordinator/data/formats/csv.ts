@@ -2,8 +2,9 @@ import { pipeline, Readable } from 'node:stream';
 import { CsvError, parse } from 'csv-parse';
 import { ConfigError, messageOf } from '../../../lib/errors.js';
 import { BadRow } from '../bad-row.js';
-import type { Bytes } from './byte-source.js';
+import { peek, type Bytes } from './byte-source.js';
 import { cellValue } from './csv-cell.js';
+import { findDelimiter } from './csv-delimiter.js';
 import type { RawRow } from './raw-row.js';
 
 /** A record as csv-parse gives it: null for a cell that is empty and not quoted. */
@@ -14,7 +15,8 @@ interface CsvRecord {
 }
 
 /**
- * Reads comma-separated values (RFC 4180) whose first record names the columns.
+ * Reads comma-separated values (RFC 4180) whose first record names the columns; its names may also be set apart by
+ * semicolons or tabs, and so are the cells below them then.
  * @throws ConfigError for quotes that do not pair up, bytes that are not UTF-8, a record of more than `maxBytes`, and a
  * header that names a column twice.
  */
@@ -35,25 +37,30 @@ export async function* readCsv(
       continue;
     }
     const names = columns;
-    yield { row, where, parse: () => toObject(names, record) };
+    yield { row, where, parse: (textColumns) => toObject(names, record, textColumns) };
     row += 1;
   }
 }
+
+/** What is looked at for the header. */
+const HEADER_BYTES = 2 ** 16;
 
 async function* parseCsv(
   file: string,
   bytes: Bytes,
   maxBytes: number,
 ): AsyncGenerator<CsvRecord, void, undefined> {
+  const { head, bytes: all } = await peek(bytes, HEADER_BYTES);
   const parser = parse({
     info: true,
+    delimiter: findDelimiter(head),
     record_delimiter: ['\n', '\r\n'],
     relax_column_count: true,
     max_record_size: maxBytes,
     cast: (cell, { quoting }) => (cell === '' && !quoting ? null : cell),
   });
   // Errors of either stream come out of the iteration below; a reader that stops early closes both.
-  pipeline(Readable.from(decodeUtf8(file, bytes)), parser, () => undefined);
+  pipeline(Readable.from(decodeUtf8(file, all)), parser, () => undefined);
   try {
     yield* parser as AsyncIterable<CsvRecord>;
   } catch (error) {
@@ -70,7 +77,9 @@ async function* decodeUtf8(file: string, bytes: Bytes): AsyncGenerator<string, v
     yield decoder.decode();
   } catch (error) {
     if (error instanceof ConfigError) throw error;
-    throw new ConfigError(`${file}: not UTF-8 text`);
+    throw new ConfigError(
+      `${file}: not UTF-8 text: save it as "CSV UTF-8", or convert it with "iconv -f WINDOWS-1252 -t UTF-8"`,
+    );
   }
 }
 
@@ -89,11 +98,12 @@ function readHeader(where: string, record: readonly (string | null)[]): readonly
 function toObject(
   columns: readonly string[],
   cells: readonly (string | null)[],
+  textColumns?: ReadonlySet<string>,
 ): Readonly<Record<string, unknown>> {
   if (cells.length !== columns.length) throw new BadRow('not as many cells as the header has columns');
   const entries = columns.flatMap((column, i) => {
     const cell = cells[i] ?? null;
-    return column === '' || cell === null ? [] : [[column, cellValue(column, cell)] as const];
+    return column === '' || cell === null ? [] : [[column, cellValue(column, cell, textColumns)] as const];
   });
   return Object.fromEntries(entries);
 }

@@ -7,8 +7,12 @@ export interface RawRow {
   readonly row: number;
   /** For messages: `file:line`, or `file[row]` in a file without lines. */
   readonly where: string;
-  /** @throws BadRow for bytes that say nothing that this format can. */
-  parse(): unknown;
+  /**
+   * @param textColumns columns, in small letters, whose cells are text whatever they look like, beside the usual ones;
+   * for CSV, which does not tell a number from its digits
+   * @throws BadRow for bytes that say nothing that this format can.
+   */
+  parse(textColumns?: ReadonlySet<string>): unknown;
 }
 
 /** Bounds the memory that a file without row ends can claim. JSON text of this size still fits a JavaScript string. */

@@ -30,6 +30,8 @@ export type RowKind = 'desirable' | 'undesirable' | 'scored' | 'without label' |
 
 export interface Sample extends EncodedAnswer {
   readonly where: string;
+  /** Plain text; messages or token ids otherwise. */
+  readonly isText: boolean;
 }
 
 /**
@@ -58,6 +60,7 @@ export async function inspectFile(
 
 interface LabelledAnswer extends EncodedAnswer {
   readonly label: boolean | null;
+  readonly isText: boolean;
 }
 
 interface EncodedRow {
@@ -68,14 +71,16 @@ interface EncodedRow {
 function encodeRow(row: Row, tokenizer: TextTokenizer): EncodedRow {
   if (row.kind === 'pair') {
     const { promptIds, chosenIds, rejectedIds } = encodePair(row, tokenizer);
+    const isText = row.chosen.kind === 'text';
     const answers = [
-      { promptIds, completionIds: chosenIds, label: true },
-      { promptIds, completionIds: rejectedIds, label: false },
+      { promptIds, completionIds: chosenIds, label: true, isText },
+      { promptIds, completionIds: rejectedIds, label: false, isText },
     ];
     return { kind: 'pair', answers };
   }
   const { label, score } = row;
-  const answers = [{ ...encodeAnswer(row.answer, tokenizer), label }];
+  const isText = row.answer.kind === 'text';
+  const answers = [{ ...encodeAnswer(row.answer, tokenizer), label, isText }];
   if (label === null) return { kind: score === null ? 'without label' : 'scored', answers };
   return { kind: label ? 'desirable' : 'undesirable', answers };
 }
@@ -93,7 +98,7 @@ function countAnswer(
   if (promptIds.length < answer.promptIds.length) inspection.promptsCut += 1;
   if (completionIds.length < answer.completionIds.length) inspection.completionsCut += 1;
   inspection.duplicates.add(answer, answer.label);
-  inspection.sample ??= { where, promptIds, completionIds };
+  inspection.sample ??= { where, promptIds, completionIds, isText: answer.isText };
 }
 
 function emptyInspection(): Inspection {
@@ -113,6 +118,7 @@ function emptyInspection(): Inspection {
 function noSoundRow(file: string, { rows, bad }: Inspection): ConfigError {
   const details = bad.total > 0 ? ` (${bad.toString()})` : '';
   return new ConfigError(
-    `${file}: none of ${rows} rows can be trained on${details}; "prospect data convert" reads other formats`,
+    `${file}: none of ${rows} rows can be trained on${details}; ` +
+      `"prospect data inspect ${file}", without --model, shows what it holds, and how to convert it`,
   );
 }

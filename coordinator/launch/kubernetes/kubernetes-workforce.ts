@@ -49,6 +49,8 @@ export class KubernetesWorkforce implements Workforce {
   readonly #news = new News();
   readonly #end = new AbortController();
   #workers = 0;
+  /** The size of which the fleet knows. */
+  #told = 0;
   #failed = false;
   #dismissed = false;
 
@@ -71,6 +73,11 @@ export class KubernetesWorkforce implements Workforce {
     this.#jobs.start(fail);
     this.#pods.start(fail);
     this.#keeper.start(() => this.#observe(), fail);
+  }
+
+  get size(): number {
+    const { size } = this.#keeper;
+    return this.#living().length * (size?.workersPerNode ?? 0);
   }
 
   setWorkers(count: number): void {
@@ -139,6 +146,8 @@ export class KubernetesWorkforce implements Workforce {
     if (this.#dismissed || job === undefined || size === null || items === null) return;
     this.#followQueue(job);
     for (const news of this.#podWatch.look(items)) this.#tell(news, size.workersPerNode);
+    if (this.size < this.#told) this.#events.left();
+    this.#told = this.size;
     this.#tellOfGone(job, size.workersPerNode);
     this.#tellOfFailure(job);
     const { queueing } = this.#cluster.settings;

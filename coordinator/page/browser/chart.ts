@@ -1,6 +1,6 @@
 import uPlot from 'uplot';
-import type { ChartSpec } from '../view/charts.js';
-import type { Curve } from '../view/curve.js';
+import { chartData, lastValueAt } from '../view/chart-data.js';
+import type { ChartLine, ChartSpec, DrawnCurves } from '../view/charts.js';
 import { element, setText } from './dom.js';
 import { formatNumber, formatTick } from './format.js';
 
@@ -8,7 +8,10 @@ import { formatNumber, formatTick } from './format.js';
 const SYNC_KEY = 'step';
 const PLOT_HEIGHT_PX = 190;
 
-/** One or two curves over the steps, with the values under the pointer or else the last ones above it. */
+/** More points would hide the line. */
+const MAX_POINTS = 60;
+
+/** Some curves over the steps, with the values up to the pointer, or else the last ones, above it. */
 export class Chart {
   readonly root: HTMLElement;
   readonly #spec: ChartSpec;
@@ -20,10 +23,7 @@ export class Chart {
 
   constructor(spec: ChartSpec) {
     this.#spec = spec;
-    this.#values = spec.lines.map(() => element('b'));
-    const legend = spec.lines.map(({ label, color }, i) =>
-      element('li', {}, element('span', { class: `key c-${color}` }), label, this.#values[i]!),
-    );
+    this.#values = [...spec.lines, ...spec.heldOut].map(() => element('b'));
     const unit = spec.unit === '' ? null : element('small', {}, ` ${spec.unit}`);
     this.root = element(
       'figure',
@@ -32,7 +32,8 @@ export class Chart {
         'figcaption',
         {},
         element('div', { class: 'heading' }, element('h2', {}, spec.title, unit), this.#step),
-        element('ul', { class: 'legend' }, ...legend),
+        legendOf('', spec.lines, this.#values),
+        legendOf('held out', withoutKnownNames(spec), this.#values.slice(spec.lines.length)),
       ),
       this.#holder,
     );
@@ -49,12 +50,9 @@ export class Chart {
     this.#resized.observe(this.#holder);
   }
 
-  draw({ steps, columns }: Curve): void {
-    const series = this.#spec.lines.flatMap(({ key }) => {
-      const { mean, low, high } = columns[key];
-      return [mean, low, high];
-    });
-    this.#plot.setData([steps, ...series]);
+  draw(curves: DrawnCurves): void {
+    const { steps, series } = chartData(this.#spec, curves);
+    this.#plot.setData([[...steps], ...series.flatMap(({ mean, low, high }) => [mean, low, high])]);
     this.#showValues();
   }
 
@@ -71,29 +69,44 @@ export class Chart {
   #showValues(): void {
     const { data, cursor } = this.#plot;
     const [steps] = data;
-    const pointed = cursor.idx ?? null;
-    const step = steps[pointed ?? steps.length - 1];
+    const place = cursor.idx ?? steps.length - 1;
+    const step = steps[place];
     setText(this.#step, step === undefined ? '' : `step ${step}`);
     this.#values.forEach((value, i) => {
-      const mean = data[meanOf(i)] ?? [];
-      setText(value, formatNumber(pointed === null ? lastOf(mean) : mean[pointed]));
+      setText(value, formatNumber(lastValueAt(data[meanOf(i)] ?? [], place)?.value));
     });
   }
+}
+
+/** Null where there is no such line. `name` is what its lines have in common. */
+function legendOf(
+  name: string,
+  lines: readonly ChartLine[],
+  values: readonly HTMLElement[],
+): HTMLElement | null {
+  if (lines.length === 0) return null;
+  const kind = name === '' ? '' : ' held-out';
+  const items = lines.map(({ label, color }, i) =>
+    element('li', {}, element('span', { class: `key c-${color}${kind}` }), label, values[i]!),
+  );
+  return element('ul', { class: 'legend' }, name === '' ? null : element('li', {}, name), ...items);
+}
+
+/** What has the colour of a line of the training has its name too, which need not be said again. */
+function withoutKnownNames({ lines, heldOut }: ChartSpec): ChartLine[] {
+  return heldOut.map((line) =>
+    lines.some(({ color }) => color === line.color) ? { ...line, label: '' } : line,
+  );
 }
 
 /** Where a line's mean stands in uPlot's data; its low and its high follow. */
 const meanOf = (line: number) => 1 + 3 * line;
 
-function lastOf(values: ArrayLike<number | null | undefined>): number | null {
-  for (let i = values.length - 1; i >= 0; i--) if (typeof values[i] === 'number') return values[i]!;
-  return null;
+function emptyData({ lines, heldOut }: ChartSpec): uPlot.AlignedData {
+  return [[], ...[...lines, ...heldOut].flatMap(() => [[], [], []])];
 }
 
-function emptyData({ lines }: ChartSpec): uPlot.AlignedData {
-  return [[], ...lines.flatMap(() => [[], [], []])];
-}
-
-function optionsOf({ lines }: ChartSpec, onCursor: () => void): uPlot.Options {
+function optionsOf({ lines, heldOut }: ChartSpec, onCursor: () => void): uPlot.Options {
   const axis: uPlot.Axis = {
     stroke: () => colorOf('muted'),
     font: '11px system-ui, sans-serif',
@@ -105,7 +118,14 @@ function optionsOf({ lines }: ChartSpec, onCursor: () => void): uPlot.Options {
     height: PLOT_HEIGHT_PX,
     padding: [8, 14, 0, 0],
     legend: { show: false },
-    cursor: { y: false, sync: { key: SYNC_KEY }, points: { size: 7 }, drag: { x: true, y: false } },
+    cursor: {
+      y: false,
+      sync: { key: SYNC_KEY },
+      points: { size: 7 },
+      drag: { x: true, y: false },
+      // A line that has no number at the step is pointed at where it has the one that is shown.
+      dataIdx: ({ data }, series, place) => lastValueAt(data[series] ?? [], place)?.place ?? place,
+    },
     scales: { x: { time: false }, y: { range: rangeOf } },
     axes: [
       {
@@ -120,18 +140,34 @@ function optionsOf({ lines }: ChartSpec, onCursor: () => void): uPlot.Options {
     ],
     series: [
       {},
-      ...lines.flatMap(({ color }): uPlot.Series[] => [
-        { stroke: () => colorOf(color), width: 1.75, spanGaps: true, points: { size: 4 } },
-        { points: { show: false } },
-        { points: { show: false } },
-      ]),
+      ...lines.flatMap(({ color }) => withBounds({ stroke: () => colorOf(color), points: { size: 4 } })),
+      ...heldOut.flatMap(({ color }) =>
+        withBounds({
+          stroke: () => colorOf(color),
+          dash: [5, 4],
+          points: { size: 6, fill: () => colorOf(color), show: hasFewPoints },
+        }),
+      ),
     ],
-    bands: lines.map(({ color }, i) => ({
+    bands: [...lines, ...heldOut].map(({ color }, i) => ({
       series: [meanOf(i) + 2, meanOf(i) + 1],
       fill: () => `color-mix(in srgb, ${colorOf(color)} 18%, transparent)`,
     })),
     hooks: { setCursor: [onCursor] },
   };
+}
+
+/** A line, and what bounds the band around it. */
+function withBounds(line: uPlot.Series): uPlot.Series[] {
+  const bound = { points: { show: false } };
+  return [{ width: 1.75, spanGaps: true, ...line }, bound, bound];
+}
+
+function hasFewPoints({ data }: uPlot, series: number): boolean {
+  const values = data[series] ?? [];
+  let count = 0;
+  for (let i = 0; i < values.length; i++) if (typeof values[i] === 'number') count += 1;
+  return count <= MAX_POINTS;
 }
 
 /** A step is a whole number, and so is the distance of two. */

@@ -1,5 +1,4 @@
-import { chartsOf, type ChartSpec } from '../view/charts.js';
-import type { Curve } from '../view/curve.js';
+import { chartsOf, type ChartSpec, type DrawnCurves } from '../view/charts.js';
 import { Chart } from './chart.js';
 import { element } from './dom.js';
 
@@ -16,13 +15,13 @@ export class Charts {
     this.#dark.addEventListener('change', this.#recolor);
   }
 
-  draw(curve: Curve): void {
-    const specs = chartsOf(curve);
+  draw(curves: DrawnCurves): void {
+    const specs = chartsOf(curves);
     // A number that comes late, or a stage of another method, makes another chart of it.
     const names = new Set(specs.map(nameOf));
     for (const [name, chart] of this.#charts) if (!names.has(name)) this.#remove(name, chart);
     specs.forEach((spec, position) =>
-      (this.#charts.get(nameOf(spec)) ?? this.#add(spec, position)).draw(curve),
+      (this.#charts.get(nameOf(spec)) ?? this.#add(spec, position)).draw(curves),
     );
   }
 
@@ -45,4 +44,4 @@ export class Charts {
   }
 }
 
-const nameOf = ({ lines }: ChartSpec) => lines.map(({ key }) => key).join();
+const nameOf = ({ lines, heldOut }: ChartSpec) => [...lines, ...heldOut].map(({ key }) => key).join();

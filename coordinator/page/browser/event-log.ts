@@ -6,6 +6,7 @@ import { formatTime } from './format.js';
 export class EventLog {
   readonly root: HTMLElement;
   readonly #list = element('ol', { class: 'log', tabindex: 0, 'aria-label': 'Events, the newest first' });
+  readonly #lines = new Map<number, HTMLElement>();
   #shown = 0;
 
   constructor() {
@@ -22,16 +23,29 @@ export class EventLog {
     for (const line of log) {
       if (line.sequence <= this.#shown) continue;
       this.#shown = line.sequence;
-      this.#list.prepend(
-        element(
-          'li',
-          { class: line.kind },
-          element('time', { datetime: new Date(line.timeMs).toISOString() }, formatTime(line.timeMs, nowMs)),
-          element('span', { class: 'dot' }),
-          element('p', {}, line.text),
-        ),
-      );
+      const shown = lineOf(line, nowMs);
+      this.#lines.set(line.sequence, shown);
+      this.#list.prepend(shown);
     }
-    while (this.#list.childElementCount > log.length) this.#list.lastElementChild!.remove();
+    this.#removeDropped(new Set(log.map(({ sequence }) => sequence)));
   }
+
+  /** The log drops old lines, and not always the oldest. */
+  #removeDropped(kept: ReadonlySet<number>): void {
+    for (const [sequence, shown] of this.#lines) {
+      if (kept.has(sequence)) continue;
+      shown.remove();
+      this.#lines.delete(sequence);
+    }
+  }
+}
+
+function lineOf({ kind, timeMs, text }: LogLine, nowMs: number): HTMLElement {
+  return element(
+    'li',
+    { class: kind },
+    element('time', { datetime: new Date(timeMs).toISOString() }, formatTime(timeMs, nowMs)),
+    element('span', { class: 'dot' }),
+    element('p', {}, text),
+  );
 }

@@ -1,4 +1,4 @@
-import type { RunSummary } from '../view/events.js';
+import type { ListedRun } from '../view/events.js';
 import { byId, element, setText } from './dom.js';
 import type { RunView } from '../view/run-view.js';
 import { LiveRun, type Connection } from './live-run.js';
@@ -11,8 +11,8 @@ const LIST_INTERVAL_MS = 2_000;
 const content = byId('content');
 const connection = byId('connection');
 const list = new RunList(byId('runs'));
-let runs: readonly RunSummary[] = [];
-let shown: { readonly id: string; readonly close: () => void } | null = null;
+let runs: readonly ListedRun[] = [];
+let shown: { readonly id: string; readonly page: RunPage; readonly close: () => void } | null = null;
 
 function currentId(): string | null {
   const [, id] = /^\/runs\/([^/]+)$/.exec(location.pathname) ?? [];
@@ -27,6 +27,8 @@ function route(): void {
   list.draw(runs, id);
   if (id === null) showEmpty('No runs yet', 'Submit one, and it appears here.');
   else if (id !== shown?.id) showRun(id);
+  const waiting = runs.find((run) => run.id === shown?.id);
+  if (waiting !== undefined) shown?.page.showWaiting(waiting.waitsFor);
 }
 
 function showRun(id: string): void {
@@ -42,7 +44,7 @@ function showRun(id: string): void {
     live.close();
     page.close();
   };
-  shown = { id, close };
+  shown = { id, page, close };
   live.start().catch((error: unknown) => {
     if (shown?.id === id)
       showEmpty(`${id} cannot be shown`, error instanceof Error ? error.message : String(error));
@@ -68,7 +70,7 @@ async function refreshList(): Promise<void> {
   try {
     const response = await fetch('/api/runs');
     if (!response.ok) throw new Error(`the coordinator answered ${response.status}`);
-    ({ runs } = (await response.json()) as { readonly runs: readonly RunSummary[] });
+    ({ runs } = (await response.json()) as { readonly runs: readonly ListedRun[] });
     if (shown === null) showConnection('live');
     route();
   } catch {

@@ -9,6 +9,7 @@ export class RunHeader {
   readonly #name = element('h1');
   readonly #state = element('span', { role: 'status' });
   readonly #pill = element('span', { class: 'pill' }, element('span', { class: 'dot' }), this.#state);
+  readonly #waitsFor = element('p', { class: 'waits-for' });
   readonly #place = element('p', { class: 'place' });
   readonly #filled = element('div');
   readonly #progress = element(
@@ -23,16 +24,18 @@ export class RunHeader {
       'header',
       { class: 'run' },
       element('a', { class: 'back', href: '/' }, '← All runs'),
-      element('div', { class: 'title' }, this.#name, this.#pill, this.#place),
+      element('div', { class: 'title' }, this.#name, this.#pill, this.#waitsFor, this.#place),
       this.#progress,
       this.#facts,
     );
   }
 
-  draw(view: RunView): void {
+  /** @param waitsFor of a queued run, as far as it is known */
+  draw(view: RunView, waitsFor: string): void {
     const { run } = view;
     setText(this.#name, run.name);
     setText(this.#state, run.state);
+    setText(this.#waitsFor, run.state === 'queued' && waitsFor !== '' ? `waits for ${waitsFor}` : '');
     setText(this.#place, `${run.id} · ${run.outputDir}`);
     this.#pill.className = `pill ${run.state}`;
     this.#progress.className = `progress ${run.state}`;

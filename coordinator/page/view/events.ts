@@ -1,7 +1,7 @@
 /** A run as the page's endpoints write it. */
 export interface RunSummary {
   readonly id: string;
-  /** The last part of its output directory. */
+  /** What its user calls it. */
   readonly name: string;
   readonly state: RunState;
   /** Why it failed or was cancelled; empty otherwise. */
@@ -13,6 +13,12 @@ export interface RunSummary {
   readonly totalSteps: number;
   readonly createdAtMs: number;
   readonly updatedAtMs: number;
+}
+
+/** A run in the list of all. */
+export interface ListedRun extends RunSummary {
+  /** What a queued run waits for now, which changes without an event of its own; empty otherwise. */
+  readonly waitsFor: string;
 }
 
 export type RunState =
@@ -43,8 +49,18 @@ export interface WorkerChange {
   readonly reason: string;
 }
 
-/** A line of metrics.jsonl, which may hold more than the page draws. */
+/** A line of metrics.jsonl or evaluations.jsonl, which may hold more than the page draws. */
 export type StepRow = Readonly<Record<string, unknown>>;
+
+/** A prompt that the policy has continued. */
+export interface SampledCompletion {
+  /** Its end, where it is long. */
+  readonly prompt: string;
+  /** Its beginning, where it is very long. */
+  readonly completion: string;
+  /** It was cut at the greatest length. */
+  readonly cut: boolean;
+}
 
 /** What happened to a run, as the journal tells it to those who watch. */
 export type RunEvent = {
@@ -89,5 +105,21 @@ export type RunEvent = {
       readonly directory: string;
       readonly bytes: number;
       readonly durationMs: number;
+    }
+  | {
+      readonly kind: 'evaluation';
+      readonly stage: number;
+      /** 0 for the stage's start. */
+      readonly step: number;
+      readonly row: StepRow;
+    }
+  | {
+      readonly kind: 'samples';
+      readonly stage: number;
+      /** 0 for the stage's start. */
+      readonly step: number;
+      readonly completions: readonly SampledCompletion[];
+      /** Further completions, which samples.jsonl has. */
+      readonly omitted: number;
     }
 );

@@ -1,3 +1,4 @@
+import { afterStep, evaluationText } from './evaluation-text.js';
 import type { RunEvent } from './events.js';
 import type { RunView } from './run-view.js';
 
@@ -5,8 +6,26 @@ import type { RunView } from './run-view.js';
 export interface LogLine {
   readonly sequence: number;
   readonly timeMs: number;
-  readonly kind: 'state' | 'failed' | 'stage' | 'joined' | 'lost' | 'checkpoint' | 'notice' | 'warning';
+  readonly kind:
+    'state' | 'failed' | 'stage' | 'joined' | 'lost' | 'notice' | 'warning' | (typeof routineKinds)[number];
   readonly text: string;
+}
+
+/** What comes again and again while all is well. */
+const routineKinds = ['checkpoint', 'evaluation', 'samples'] as const;
+
+const MAX_LOG_LINES = 200;
+
+/** Of the lines that are kept when there are too many: the rest is for what happens seldom. */
+const ROUTINE_LINES = 50;
+
+/** Adds a line; where there are too many, old ones go. */
+export function addLine(log: LogLine[], line: LogLine): void {
+  log.push(line);
+  if (log.length <= MAX_LOG_LINES) return;
+  const isRoutine = ({ kind }: LogLine) => routineKinds.some((routine) => routine === kind);
+  const routine = log.filter(isRoutine);
+  log.splice(routine.length > ROUTINE_LINES ? log.indexOf(routine[0]!) : 0, 1);
 }
 
 /** What an event is called in words; null for steps, which are curves. `view` is what was before it. */
@@ -40,6 +59,13 @@ export function describe(event: RunEvent, view: RunView): LogLine | null {
         'checkpoint',
         `Checkpoint of stage ${event.stage}, step ${event.step}: ${size} in ${(durationMs / 1000).toFixed(1)} s`,
       );
+    }
+    case 'evaluation':
+      return line('evaluation', `Held-out rows ${afterStep(event.step)}: ${evaluationText(event.row)}`);
+    case 'samples': {
+      const count = event.completions.length + event.omitted;
+      const what = count === 1 ? 'a completion' : `${count} completions`;
+      return line('samples', `Sampled ${what} ${afterStep(event.step)}`);
     }
     case 'step':
       return null;

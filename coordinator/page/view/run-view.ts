@@ -1,6 +1,7 @@
-import { addPoint, emptyCurve, type Curve } from './curve.js';
-import { numberOf, stepPoint } from './step-point.js';
-import { describe, type LogLine } from './log.js';
+import { addPoint, curveKeys, emptyCurve, evaluationKeys, type Curve, type EvaluationKey } from './curve.js';
+import { evaluationPoint, numberOf, stepPoint } from './step-point.js';
+import { addLine, describe, type LogLine } from './log.js';
+import { addSamples, emptySamples, type SampleHistory } from './samples.js';
 import {
   hasEnded,
   phases,
@@ -40,6 +41,9 @@ export interface StageView {
   /** Of the latest steps, the newest counting most; null before the first. */
   meanStepTimeMs: number | null;
   readonly curve: Curve;
+  /** Of the held-out rows; step 0 is the stage's start. */
+  readonly evaluations: Curve<EvaluationKey>;
+  readonly samples: SampleHistory;
 }
 
 export interface WorkerView {
@@ -60,8 +64,6 @@ export interface Condition {
   readonly text: string;
   readonly sinceMs: number;
 }
-
-const MAX_LOG_LINES = 200;
 
 /** Weight of a new time in a running mean: about the last twenty steps count. */
 const MEAN_WEIGHT = 0.1;
@@ -84,10 +86,7 @@ export function applyEvent(view: RunView, event: RunEvent): void {
   if (event.sequence <= view.sequence) return;
   view.sequence = event.sequence;
   const line = describe(event, view);
-  if (line !== null) {
-    view.log.push(line);
-    if (view.log.length > MAX_LOG_LINES) view.log.shift();
-  }
+  if (line !== null) addLine(view.log, line);
   switch (event.kind) {
     case 'run':
       if (event.run.state === 'starting') view.startedAtMs = event.timeMs;
@@ -106,14 +105,25 @@ export function applyEvent(view: RunView, event: RunEvent): void {
     case 'membership':
       applyMembership(view, event);
       break;
+    case 'evaluation':
+      addEvaluation(view, event);
+      break;
+    case 'samples': {
+      const { step, completions, omitted } = event;
+      const stage = stageOf(view, event.stage);
+      if (stage !== undefined) addSamples(stage.samples, { step, completions, omitted });
+      break;
+    }
     case 'checkpoint':
       break;
   }
 }
 
+const stageOf = ({ stages }: RunView, number: number) => stages.find((stage) => stage.number === number);
+
 function beginStage(view: RunView, event: Extract<RunEvent, { kind: 'stage' }>): void {
   // A run that is resumed starts its stage again, and keeps what it has.
-  if (view.stages.some(({ number }) => number === event.stage)) return;
+  if (stageOf(view, event.stage) !== undefined) return;
   view.stages.push({
     number: event.stage,
     count: event.stageCount,
@@ -122,12 +132,14 @@ function beginStage(view: RunView, event: Extract<RunEvent, { kind: 'stage' }>):
     step: 0,
     tokens: 0,
     meanStepTimeMs: null,
-    curve: emptyCurve(),
+    curve: emptyCurve(curveKeys),
+    evaluations: emptyCurve(evaluationKeys),
+    samples: emptySamples(),
   });
 }
 
 function addStep(view: RunView, event: Extract<RunEvent, { kind: 'step' }>): void {
-  const stage = view.stages.find(({ number }) => number === event.stage);
+  const stage = stageOf(view, event.stage);
   const step = numberOf(event.row, 'step');
   if (stage === undefined || step === null || step <= stage.step) return;
   view.run = { ...view.run, committedSteps: view.run.committedSteps + 1 };
@@ -138,6 +150,12 @@ function addStep(view: RunView, event: Extract<RunEvent, { kind: 'step' }>): voi
   stage.tokens = tokens ?? stage.tokens;
   if (seconds !== null) stage.meanStepTimeMs = runningMean(stage.meanStepTimeMs, seconds * 1000);
   for (const worker of event.workers) addWorkerStep(view, worker, event.timeMs);
+}
+
+function addEvaluation(view: RunView, { stage, step, row }: Extract<RunEvent, { kind: 'evaluation' }>): void {
+  const evaluations = stageOf(view, stage)?.evaluations;
+  if (evaluations === undefined || step <= (evaluations.steps.at(-1) ?? -1)) return;
+  addPoint(evaluations, step, evaluationPoint(row));
 }
 
 function addWorkerStep(view: RunView, { id, examples, times }: WorkerStep, timeMs: number): void {

@@ -1,4 +1,4 @@
-import type { CurvePoint } from './curve.js';
+import { evaluationKeys, type CurvePoint, type EvaluationKey } from './curve.js';
 import type { StepRow } from './events.js';
 
 /** Where a stage stood after a step. */
@@ -27,6 +27,11 @@ export function stepPoint(row: StepRow, before: Place): CurvePoint {
         ? (tokens - before.tokens) / seconds
         : null,
   };
+}
+
+/** What is drawn of a line of evaluations.jsonl. */
+export function evaluationPoint(row: StepRow): CurvePoint<EvaluationKey> {
+  return Object.fromEntries(evaluationKeys.map((key) => [key, numberOf(row, key)]));
 }
 
 /** Null for what is no number: absent, null, or text. */

@@ -1,31 +1,36 @@
 import { availableParallelism } from 'node:os';
 import { close, openBytes } from '../../../coordinator/data/formats/byte-source.js';
 import { TextTokenizer } from '../../../coordinator/data/tokenizer.js';
+import { loadHeldOut } from '../../../coordinator/plan/held-out.js';
+import { longestSequence } from '../../../coordinator/plan/unit.js';
 import { loadStageRows } from '../../../coordinator/plan/stage-rows.js';
 import { startOf, type EarlierStage } from '../../../coordinator/plan/stage-start.js';
-import { requireEvaluable } from '../../../coordinator/runs/evaluable.js';
 import { locateRunFile, type LocatedRun } from '../../../lib/config/load.js';
 import type { StageConfig } from '../../../lib/config/types.js';
 import { needsOf } from '../../../lib/methods/needs.js';
-import { loadHeldOut } from '../evaluation/held-out.js';
 import { describePolicy, type DescribedPolicy, type PolicySource } from './policy.js';
 import { Problems } from './problems.js';
 import type { CheckReport, StageReport } from './report.js';
 import { RowCounts } from './rows.js';
-import { reportStage } from './stage.js';
+import { reportStage, requireToFit } from './stage.js';
 import { warningsOf } from './warnings.js';
 
 export interface CheckOptions {
   readonly runFile: string;
   /** `key=value`, applied over the run file in order. */
   readonly overrides: readonly string[];
+  /** Leave bad rows out and count them, instead of finding them wrong. */
+  readonly skipBadRows: boolean;
+  /** Whether it is to train on this machine, whose memory must do then. */
+  readonly trainsHere: boolean;
 }
 
 /** What can be known of a run before it trains. Nothing is written, and no weight is read. */
-export async function checkRun({ runFile, overrides }: CheckOptions): Promise<CheckReport> {
+export async function checkRun(options: CheckOptions): Promise<CheckReport> {
+  const { runFile, overrides, skipBadRows, trainsHere } = options;
   const located = locateRunFile(runFile, { set: overrides, cores: availableParallelism() });
   const { config } = located;
-  const problems = new Problems();
+  const problems = new Problems(skipBadRows);
   const stages: StageReport[] = [];
   let earlier: CheckedStage | undefined;
   for (const index of config.stages.keys()) {
@@ -34,32 +39,41 @@ export async function checkRun({ runFile, overrides }: CheckOptions): Promise<Ch
     earlier = checked ?? undefined;
     if (earlier === undefined) break;
   }
-  if (earlier?.isRead === true) await checkHeldOut(located, problems);
   return {
     workers: config.workers,
     threadsPerWorker: config.threadsPerWorker,
     stages,
     problems: problems.lines,
-    warnings: warningsOf(config, stages),
+    warnings: [...problems.warnings, ...warningsOf(config, stages, { trainsHere })],
   };
 }
 
-async function checkHeldOut({ config, placeOf }: LocatedRun, problems: Problems): Promise<void> {
+/** Of what there is to check the rows with, null is what is not known; whether they are there can be known all the same. */
+async function checkHeldOut(
+  stage: StageConfig,
+  {
+    tokenizer,
+    policy,
+  }: { readonly tokenizer: TextTokenizer | null; readonly policy: DescribedPolicy | null },
+  place: string,
+  problems: Problems,
+): Promise<void> {
+  const { eval: file } = stage.data;
+  if (file === null) return;
   const counts = new RowCounts();
-  const { eval: file } = config.stages.at(-1)!.data;
-  await problems.during(placeOf(config.stages.length - 1, 'data', 'eval'), async () => {
-    requireEvaluable(config);
-    await loadHeldOut(config, { skipBadRows: true, watcher: counts });
+  await problems.during(place, async () => {
+    if (tokenizer === null) return close(await openBytes(file));
+    const rows = await loadHeldOut(stage, tokenizer, { skipBadRows: true, watcher: counts });
+    const longest = Math.max(...(rows?.examples ?? []).map(longestSequence));
+    if (policy !== null) requireToFit(longest, policy, stage);
   });
-  if (file !== null) counts.report(file, problems);
+  counts.report(file, problems);
 }
 
 /** A stage that could be looked at; what the next one starts from. */
 interface CheckedStage extends EarlierStage {
   readonly policy: DescribedPolicy | null;
   readonly report: StageReport | null;
-  /** Whether there is a tokenizer to read rows with. */
-  readonly isRead: boolean;
 }
 
 /** Null where not even what it starts from is known. */
@@ -85,12 +99,16 @@ async function checkStage(
   const tokenizer = await problems.during(at('model'), () => TextTokenizer.load(tokenizerDir));
   const counts = new RowCounts();
   const rows = await problems.during(at('data', 'train'), async () => {
-    if (tokenizer !== null) return loadStageRows(stage, tokenizer, { skipBadRows: true, watcher: counts });
+    if (tokenizer !== null) {
+      const reading = { skipBadRows: true, watcher: counts };
+      return loadStageRows(stage.data.train, stage, tokenizer, reading);
+    }
     // What its rows are worth cannot be known; whether it is there can.
     await close(await openBytes(stage.data.train));
     return null;
   });
   counts.report(stage.data.train, problems);
+  await checkHeldOut(stage, { tokenizer, policy }, at('data', 'eval'), problems);
   const report =
     policy === null || tokenizer === null || rows === null
       ? null
@@ -114,7 +132,6 @@ async function checkStage(
     outputDir,
     policy,
     report,
-    isRead: tokenizer !== null,
   };
 }
 

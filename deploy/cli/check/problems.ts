@@ -3,13 +3,27 @@ import { ConfigError } from '../../../lib/errors.js';
 /** Everything that is wrong, so that the user learns of all of it at once. */
 export class Problems {
   readonly #lines: string[] = [];
+  readonly #warnings: string[] = [];
+
+  /** @param skipsBadRows bad rows are left out and counted, instead of being wrong */
+  constructor(readonly skipsBadRows: boolean) {}
 
   get lines(): readonly string[] {
     return this.#lines;
   }
 
+  /** What may stay as it is, and should be known. */
+  get warnings(): readonly string[] {
+    return this.#warnings;
+  }
+
+  /** What two checks find alike is told once. */
   add(line: string): void {
-    this.#lines.push(line);
+    if (!this.#lines.includes(line)) this.#lines.push(line);
+  }
+
+  warn(line: string): void {
+    this.#warnings.push(line);
   }
 
   /**

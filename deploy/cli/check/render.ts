@@ -20,13 +20,17 @@ function renderStage(
   const trained =
     stage.trainedParameters === stage.parameters
       ? ''
-      : `, of which or beside which ${stage.trainedParameters.toLocaleString('en-US')} are trained`;
+      : `; of an adapter, ${stage.trainedParameters.toLocaleString('en-US')} are trained`;
   const { sentBytes, receivedBytes } = stage.trafficPerStep;
+  const wire =
+    workers === 1
+      ? ''
+      : `; each sends up to ${formatBytes(sentBytes)} and receives ${formatBytes(receivedBytes)} a step`;
   return [
     style.bold(title),
     `model: ${stage.model} (${stage.architecture}, ${parameters} parameters${trained})`,
     `rows: ${rows.used} of ${rows.read} used from ${rows.file}${classesOf(stage)}`,
-    `steps: ${steps} of ${microBatchesPerStep} micro-batches, ${stepsPerEpoch} an epoch, ${shown(epochs)} epochs`,
+    `steps: ${steps} of ${microBatchesPerStep} micro-batches, ${stepsPerEpoch} an epoch; epochs: ${shown(epochs)}`,
     `longest sequence: ${longestSequence} tokens`,
     '',
     ...formatTable({
@@ -35,8 +39,7 @@ function renderStage(
     }),
     '',
     ...memoryTable(stage),
-    `on the wire: each worker sends up to ${formatBytes(sentBytes)} and receives ${formatBytes(receivedBytes)} a step`,
-    `workers: ${workers}, of ${threadsPerWorker} threads each`,
+    `workers: ${workers}, of ${threadsPerWorker} threads each${wire}`,
     '',
     ...sampleLines(stage, style),
   ].join('\n');

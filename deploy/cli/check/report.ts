@@ -51,6 +51,8 @@ export interface StageReport {
     readonly prompt: string;
     /** What is trained. */
     readonly completion: string;
+    /** Whether the prompt is plain text though the model has a chat template. */
+    readonly missesTemplate: boolean;
   };
 }
 

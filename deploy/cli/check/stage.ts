@@ -1,4 +1,5 @@
 import type { Quantiles } from '../../../coordinator/data/inspect/quantiles.js';
+import { missesTemplate } from '../../../coordinator/data/template-use.js';
 import type { TextTokenizer } from '../../../coordinator/data/tokenizer.js';
 import { leafRunStarts } from '../../../coordinator/plan/leaf-runs.js';
 import { classSizes, planStage, type StageRows } from '../../../coordinator/plan/stage-rows.js';
@@ -53,6 +54,7 @@ export function reportStage(stage: SoundStage): StageReport {
   const mismatched = largestMismatchedBatch(plan, config);
   const splits = splitsOf(stage);
   const { promptIds, completions } = examples[0]!;
+  const isPlainText = counts.firstAnswer?.kind === 'text';
   const decode = (ids: Int32Array) => tokenizer.decode(ids, { skipSpecialTokens: false });
   const { totalSteps, stepsPerEpoch } = plan.planner;
   return {
@@ -81,14 +83,20 @@ export function reportStage(stage: SoundStage): StageReport {
     referenceMemory: referenceMemoryOf(stage, batches, mismatched),
     trafficPerStep: busiest(ranks(splits[0]).map((rank) => stepTraffic(policy.layout, splits[0], rank))),
     sample: {
-      where: counts.firstAnswer ?? config.data.train,
+      where: counts.firstAnswer?.where ?? config.data.train,
       prompt: decode(promptIds),
       completion: decode(completions[0]),
+      missesTemplate: isPlainText && missesTemplate(promptIds, tokenizer),
     },
   };
 }
 
-function requireToFit(longest: number, { description }: DescribedPolicy, { maxLength }: StageConfig): void {
+/** @throws ConfigError where the model has too few positions for its longest sequence */
+export function requireToFit(
+  longest: number,
+  { description }: DescribedPolicy,
+  { maxLength }: StageConfig,
+): void {
   const { maxLength: positions } = description.config;
   if (positions === null || longest <= positions) return;
   throw new ConfigError(

@@ -2,13 +2,23 @@ import { totalmem } from 'node:os';
 import type { RunConfig } from '../../../lib/config/types.js';
 import { RECOMMENDED_RATIO, recommendedWeights } from '../../../lib/methods/weights.js';
 import { totalBytes } from '../../../worker/estimate/memory.js';
+import { TEMPLATE_ADVICE } from '../data/template-advice.js';
 import { formatBytes } from '../output/numbers.js';
 import type { StageReport } from './report.js';
 
 /** What may go wrong, or better, and what to do about it. */
-export function warningsOf({ workers }: RunConfig, stages: readonly StageReport[]): string[] {
+export function warningsOf(
+  { workers }: RunConfig,
+  stages: readonly StageReport[],
+  { trainsHere }: { readonly trainsHere: boolean },
+): string[] {
   return stages.flatMap((stage) => {
-    const found = [...weightWarnings(stage), ...crewWarnings(stage, workers)];
+    const found = [
+      ...weightWarnings(stage),
+      ...crewWarnings(stage, workers),
+      ...(trainsHere ? memoryWarnings(stage, workers) : []),
+      ...(stage.sample.missesTemplate ? [TEMPLATE_ADVICE] : []),
+    ];
     return found.map((text) => `stage ${stage.stage} (${stage.method}): ${text}`);
   });
 }
@@ -32,21 +42,19 @@ function weightWarnings({ weights, rows }: StageReport): string[] {
   ];
 }
 
-function crewWarnings(stage: StageReport, workers: number): string[] {
-  const { microBatchesPerStep, workerMemory, referenceMemory } = stage;
-  const warnings: string[] = [];
-  if (microBatchesPerStep < workers) {
-    warnings.push(
-      `${workers} workers share ${microBatchesPerStep} micro-batches a step: lower micro_batch_size, or workers`,
-    );
-  }
+function crewWarnings({ microBatchesPerStep }: StageReport, workers: number): string[] {
+  if (microBatchesPerStep >= workers) return [];
+  return [
+    `${workers} workers share ${microBatchesPerStep} micro-batches a step: lower micro_batch_size, or workers`,
+  ];
+}
+
+function memoryWarnings({ workerMemory, referenceMemory }: StageReport, workers: number): string[] {
   const needed =
     workers * totalBytes(workerMemory) + (referenceMemory === null ? 0 : totalBytes(referenceMemory));
-  if (needed > totalmem()) {
-    warnings.push(
-      `all processes together need about ${formatBytes(needed)}, and this machine has ${formatBytes(totalmem())}: ` +
-        'lower micro_batch_size, max_length or workers',
-    );
-  }
-  return warnings;
+  if (needed <= totalmem()) return [];
+  return [
+    `all processes together need about ${formatBytes(needed)}, and this machine has ${formatBytes(totalmem())}: ` +
+      'lower micro_batch_size, max_length or workers',
+  ];
 }

@@ -3,6 +3,7 @@ import { ConfigError } from '../../../lib/errors.js';
 import { checkRun } from '../check/check.js';
 import { renderReport } from '../check/render.js';
 import type { Terminal } from '../output/terminal.js';
+import { collect } from './collect.js';
 
 interface Options {
   readonly set: readonly string[];
@@ -17,7 +18,7 @@ export function checkCommand({ out, err }: Terminal): Command {
     .option('--json', 'print one JSON object')
     .addHelpText('after', help)
     .action(async (runFile: string, { set, json }: Options) => {
-      const report = await checkRun({ runFile, overrides: set });
+      const report = await checkRun({ runFile, overrides: set, skipBadRows: false, trainsHere: true });
       const { problems, warnings } = report;
       if (json === true) out.line(JSON.stringify(report));
       else if (report.stages.length > 0) out.line(renderReport(report, out.style));
@@ -25,10 +26,6 @@ export function checkCommand({ out, err }: Terminal): Command {
       if (problems.length > 0) throw new ConfigError(problems.join('\n'));
       if (json !== true) out.line(`\n${runFile} is sound`);
     });
-}
-
-function collect(value: string, before: readonly string[]): readonly string[] {
-  return [...before, value];
 }
 
 const help = `

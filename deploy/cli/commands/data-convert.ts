@@ -1,4 +1,5 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
+import type { NamedColumns } from '../../../coordinator/data/convert/columns-read.js';
 import { SOURCE_NAMES, type SourceName } from '../../../coordinator/data/convert/source.js';
 import { TARGET_NAMES, type TargetName } from '../../../coordinator/data/convert/targets.js';
 import { ConfigError } from '../../../lib/errors.js';
@@ -14,13 +15,16 @@ interface Options {
   readonly seed?: number;
   readonly threshold?: number;
   readonly neutral?: number;
+  readonly promptColumn?: string;
+  readonly completionColumn?: string;
+  readonly labelColumn?: string;
   readonly scoreColumn?: string;
 }
 
 export function convertCommand(terminal: Terminal): Command {
   return new Command('convert')
     .description('write the rows of a file in another format')
-    .argument('<in>', 'JSON Lines, a JSON array, CSV (*.csv) or Parquet; the text formats may be gzip')
+    .argument('<in>', 'JSON Lines, a JSON array, CSV (*.csv, *.tsv) or Parquet; the text formats may be gzip')
     .addOption(
       new Option('--to <format>', 'what the rows shall be').choices(TARGET_NAMES).makeOptionMandatory(),
     )
@@ -30,14 +34,17 @@ export function convertCommand(terminal: Terminal): Command {
     .option('--seed <n>', 'seed of --one-per-prompt (default: 0)', parseSeed)
     .option('--threshold <score>', 'scores from here on are desirable, those below are not', parseNumber)
     .option('--neutral <width>', 'drop scores that are no further than this from the threshold', parseWidth)
+    .option('--prompt-column <name>', 'column of what was asked (default: prompt, question, …)')
+    .option('--completion-column <name>', 'column of the answer (default: completion, answer, reply, …)')
+    .option('--label-column <name>', 'column of the thumb, true or false (default: label, kto_tag)')
     .option('--score-column <name>', 'column of the score (default: score, stars or rating)')
     .addHelpText('after', help)
     .action(async (input: string, options: Options) => {
       checkTogether(options);
-      const { to, out, from, onePerPrompt, seed, threshold, neutral, scoreColumn } = options;
+      const { to, out, from, onePerPrompt, seed, threshold, neutral } = options;
       const conversion = {
         target: to,
-        scoreColumn: scoreColumn ?? null,
+        columns: namedColumns(options),
         threshold: threshold ?? null,
         neutral: neutral ?? null,
         onePerPromptSeed: onePerPrompt === true ? (seed ?? 0) : null,
@@ -46,8 +53,22 @@ export function convertCommand(terminal: Terminal): Command {
     });
 }
 
+function namedColumns(options: Options): NamedColumns {
+  const { promptColumn, completionColumn, labelColumn, scoreColumn } = options;
+  return {
+    prompt: promptColumn ?? null,
+    completion: completionColumn ?? null,
+    label: labelColumn ?? null,
+    score: scoreColumn ?? null,
+  };
+}
+
 /** @throws ConfigError for options that have no meaning together. */
-function checkTogether({ to, onePerPrompt, seed, threshold, neutral }: Options): void {
+function checkTogether(options: Options): void {
+  const { to, from, promptColumn, completionColumn, onePerPrompt, seed, threshold, neutral } = options;
+  if ((promptColumn ?? completionColumn) !== undefined && from !== undefined && from !== 'table') {
+    throw new ConfigError(`--prompt-column and --completion-column belong to --from table, not ${from}`);
+  }
   if (onePerPrompt === true && to === 'preference') {
     throw new ConfigError(
       '--one-per-prompt keeps single answers, --to preference makes pairs: give one of them',
@@ -85,7 +106,7 @@ function parseSeed(text: string): number {
 
 const help = `
 To:
-  binary      prompt, completion, label; of a pair, chosen is desirable and rejected is undesirable (the KTO paper)
+  binary      prompt, completion, label, for kto; of a pair, chosen is desirable and rejected is undesirable (the KTO paper)
   score       prompt, completion, score, as graded as they come
   preference  prompt, chosen, rejected; answers to one prompt are paired, a desirable with an undesirable one
 
@@ -96,10 +117,15 @@ From:
   hh        chosen and rejected, transcripts of Human and Assistant
   shp       history, human_ref_A and human_ref_B, with labels or scores
   oasst     conversation trees with ranked replies; neighbours in rank become pairs
+  table     a question and an answer, with a label or score, in columns of these or other names; the texts become a
+            message of the user and one of the assistant, trimmed
 
-Every row is converted, or counted as rejected with the reason. Other columns are left out.
+Names of columns are the same in capitals and small letters. Every row is converted, or counted as rejected with the reason. Other columns are
+left out.
 
 Examples:
   prospect data convert preferences.jsonl --to binary --out feedback.jsonl --one-per-prompt --seed 1
   prospect data convert reviews.csv --to binary --out feedback.jsonl --threshold 3 --neutral 0
+  prospect data convert export.csv --prompt-column Mail --completion-column "Our answer" --score-column CSAT \\
+    --to score --out graded.jsonl
   prospect data convert 2023-04-12_oasst_ready.trees.jsonl.gz --to preference --out oasst.jsonl`;

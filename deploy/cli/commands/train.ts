@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import type { Terminal } from '../output/terminal.js';
 import { train } from '../train.js';
+import { collect } from './collect.js';
 import { parsePath } from './path-argument.js';
 
 interface Options {
@@ -33,10 +34,6 @@ export function trainCommand(terminal: Terminal): Command {
       const { after } = await train(options, terminal);
       terminal.out.line(`trained model: ${after}`);
     });
-}
-
-function collect(value: string, before: readonly string[]): readonly string[] {
-  return [...before, value];
 }
 
 const help = `

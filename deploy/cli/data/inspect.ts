@@ -2,12 +2,14 @@ import { RECOMMENDED_RATIO, recommendedWeights, weightedRatio } from '../../../l
 import { inspectFile, type Inspection, type Sample } from '../../../coordinator/data/inspect/inspect-file.js';
 import type { Quantiles } from '../../../coordinator/data/inspect/quantiles.js';
 import type { LengthLimits } from '../../../coordinator/data/length-rule.js';
+import { missesTemplate } from '../../../coordinator/data/template-use.js';
 import { TextTokenizer } from '../../../coordinator/data/tokenizer.js';
 import { ConfigError } from '../../../lib/errors.js';
 import type { Style } from '../output/style.js';
 import { formatTable } from '../output/table.js';
 import type { Terminal } from '../output/terminal.js';
 import { reasonLines } from './reasons.js';
+import { TEMPLATE_ADVICE } from './template-advice.js';
 
 export interface InspectOptions extends LengthLimits {
   readonly file: string;
@@ -102,5 +104,7 @@ function sampleLines(sample: Sample | null, tokenizer: TextTokenizer, style: Sty
   const [mark, completion] = coloured
     ? ['the trained tokens are green', painted]
     : ['the trained tokens stand between ⟦ and ⟧', `⟦${painted}⟧`];
-  return [`sample: ${sample.where}; ${mark}`, decode(sample.promptIds) + completion];
+  const missesIt = sample.isText && missesTemplate(sample.promptIds, tokenizer);
+  const advice = missesIt ? ['', style.yellow(TEMPLATE_ADVICE)] : [];
+  return [`sample: ${sample.where}; ${mark}`, decode(sample.promptIds) + completion, ...advice];
 }

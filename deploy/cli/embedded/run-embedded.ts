@@ -1,20 +1,30 @@
 import { credentials, type Client } from '@grpc/grpc-js';
 import { existsSync, statSync } from 'node:fs';
 import { mkdir, readdir, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { ConfigError, messageOf, RunError } from '../../../lib/errors.js';
 import { describeExit, spawnChild, type Child, type ProcessExit } from '../../../lib/process/child.js';
 import { logFileOf } from '../../../coordinator/runs/output-directory.js';
+import { hasEnded } from '../../../coordinator/runs/state.js';
 import { connect } from '../../../proto/calls.js';
-import { v1 } from '../../../proto/services.js';
 import { Interrupted } from '../exit.js';
 import { withInterrupts } from '../interrupts.js';
 import type { Output } from '../output/terminal.js';
 import { createProgressDisplay, type ProgressDisplay } from '../progress/display.js';
-import { RunFollower } from './follow-run.js';
-import { cancelRun, CoordinatorLost, listRuns, resizeRun, resumeRun, submitRun } from './run-client.js';
+import { RunFollower } from '../runs/follow-run.js';
+import { requireSuccess } from '../runs/outcome.js';
+import {
+  cancelRun,
+  CoordinatorLost,
+  listRuns,
+  resizeRun,
+  resumeRun,
+  submitRun,
+  watchRun,
+} from '../runs/run-client.js';
+import { stateOf } from '../runs/run-state.js';
 
 export interface EmbeddedRun {
   /** The resolved run file. */
@@ -75,7 +85,7 @@ class Attempt {
     private readonly run: EmbeddedRun,
     private readonly display: ProgressDisplay,
   ) {
-    this.follower = new RunFollower(display, run.resume === null ? 0 : Date.now());
+    this.follower = new RunFollower(display, { sinceMs: run.resume === null ? 0 : Date.now() });
   }
 
   /** Cancels the run in order; kills where that takes too long. */
@@ -146,7 +156,8 @@ class Attempt {
       };
       if (signal.aborted) cancel();
       else signal.addEventListener('abort', cancel, { once: true });
-      await this.follower.follow(client, runId);
+      const { sequence } = this.follower;
+      requireSuccess(await this.follower.follow(watchRun(client, runId, { afterSequence: sequence })));
     } finally {
       client.close();
     }
@@ -156,17 +167,18 @@ class Attempt {
 /** The run's id with this coordinator: of the one that it has already, from before, or else of a new one. */
 async function enterRun(client: Client, run: EmbeddedRun): Promise<string> {
   const known = (await listRuns(client)).find(({ outputDir }) => outputDir === run.outputDir);
-  if (!known?.id) {
+  if (known === undefined) {
     if (run.resume !== null) throw new ConfigError(`${run.outputDir} holds no run to go on with`);
     const { runYaml, outputDir, skipBadRows } = run;
-    return submitRun(client, { runYaml, outputDir, skipBadRows });
+    const { id } = await submitRun(client, { runYaml, outputDir, skipBadRows, name: basename(outputDir) });
+    return id;
   }
   if (run.resume === null) return known.id;
-  const { id, state, workers } = known;
-  if (state === v1.RunState.RUN_STATE_COMPLETED)
+  const { id, workers } = known;
+  const state = stateOf(known);
+  if (state === 'completed')
     throw new ConfigError(`${run.outputDir} holds a run that is complete: there is nothing to go on with`);
-  const hasStopped = state === v1.RunState.RUN_STATE_CANCELLED || state === v1.RunState.RUN_STATE_FAILED;
-  if (hasStopped) await resumeRun(client, id);
+  if (hasEnded(state)) await resumeRun(client, id);
   if (workers !== run.resume.workers) await resizeRun(client, id, run.resume.workers);
   return id;
 }
@@ -189,6 +201,8 @@ function spawnCoordinator(outputDir: string): Child {
     name: 'the coordinator',
     entry: entry('coordinator/main.js'),
     args,
+    // Its page is for this machine: a token that is meant for a service does not close it.
+    env: { PROSPECT_PAGE_TOKEN: '' },
     logFile: coordinatorLog(outputDir),
   });
 }

@@ -2,7 +2,7 @@ import { fork, type ChildProcess } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 import { ConfigError, RunError } from '../../../lib/errors.js';
 import { describeExit } from '../../../lib/process/child.js';
-import { packagePath } from '../package.js';
+import { packagePath } from '../../../lib/package.js';
 import type { AnswerMessage, Kind, RequestMessage, Requests } from './protocol.js';
 
 /** Asks the inference process; one request at a time. */

@@ -11,6 +11,8 @@ export interface Output {
   /** A line in full; a redrawn line is written with `write`. */
   readonly line: (text: string) => void;
   readonly write: (text: string) => void;
+  /** Resolves once more can be written without waiting in memory: to false where nobody reads any more. */
+  readonly ready: () => Promise<boolean>;
   /** True where lines can be redrawn. */
   readonly interactive: boolean;
   /** Width in characters; read anew for each line, as windows are resized. */
@@ -38,11 +40,28 @@ export function openTerminal(process_: NodeJS.Process, onBroken: (error: Error) 
 function outputOf(stream: NodeJS.WriteStream, env: NodeJS.ProcessEnv): Output {
   const interactive = stream.isTTY && env['TERM'] !== 'dumb';
   const write = (text: string) => void stream.write(text);
+  let hasReader = true;
+  stream.once('error', () => (hasReader = false));
   return {
     style: createStyle(interactive && (env['NO_COLOR'] ?? '') === ''),
     write,
     line: (text) => write(`${text}\n`),
+    ready: async () => {
+      if (hasReader && stream.writableNeedDrain) await drained(stream);
+      return hasReader;
+    },
     interactive,
     columns: () => (stream.isTTY && stream.columns > 0 ? stream.columns : unknownColumns),
   };
+}
+
+/** Resolves also where the stream breaks. */
+function drained(stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      stream.off('drain', done).off('error', done);
+      resolve();
+    };
+    stream.on('drain', done).on('error', done);
+  });
 }

@@ -2,8 +2,8 @@ import { formatDuration, formatRate } from '../output/numbers.js';
 import type { Style } from '../output/style.js';
 import { speedOf, type StageProgress } from './state.js';
 
-const narrowestBar = 10;
-const widestBar = 32;
+export const narrowestBar = 10;
+export const widestBar = 32;
 
 /** `kto 2/2  ━━━━━━────  12/64  loss 0.4821  kl 0.1201  margin 1.032  3.21k tokens/s  ETA 0:21`, at most `columns` wide. */
 export function formatBarLine(progress: StageProgress, columns: number, style: Style): string {
@@ -30,7 +30,8 @@ function titleOf({ method, stage, stageCount }: StageProgress): string {
   return stageCount === 1 ? method : `${method} ${stage}/${stageCount}`;
 }
 
-function formatBar(share: number, width: number, style: Style): string {
+/** `━━━━────` */
+export function formatBar(share: number, width: number, style: Style): string {
   const filled = Math.round(Math.min(1, share) * width);
   return style.green('━'.repeat(filled)) + style.dim('─'.repeat(width - filled));
 }

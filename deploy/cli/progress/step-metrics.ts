@@ -14,10 +14,19 @@ const StepMetrics = z.object({
 });
 export type StepMetrics = z.infer<typeof StepMetrics>;
 
+/** A whole line of metrics.jsonl, or of evaluations.jsonl. */
+const StepRow = z.record(z.string(), z.unknown());
+export type StepRow = Readonly<z.infer<typeof StepRow>>;
+
 /** @throws RunError where the coordinator sent something else. */
-export function parseStepMetrics(json: string): StepMetrics {
+export const parseStepMetrics = (json: string): StepMetrics => parse(StepMetrics, json);
+
+/** @throws RunError where the coordinator sent something else. */
+export const parseStepRow = (json: string): StepRow => parse(StepRow, json);
+
+function parse<T>(schema: z.ZodType<T>, json: string): T {
   try {
-    return StepMetrics.parse(JSON.parse(json));
+    return schema.parse(JSON.parse(json));
   } catch (error) {
     throw new RunError(`the coordinator sent metrics that cannot be read: ${messageOf(error)}`);
   }

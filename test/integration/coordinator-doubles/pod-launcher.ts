@@ -57,6 +57,10 @@ class PodWorkforce implements Workforce {
     this.#events = events;
   }
 
+  get size(): number {
+    return this.#living.size * this.#workersPerNode;
+  }
+
   setWorkers(count: number): void {
     for (; this.#count < count; this.#count++) this.restart(`worker-${this.#count}`);
   }
@@ -68,6 +72,7 @@ class PodWorkforce implements Workforce {
       this.#living.set(node, pod);
       void pod.exited.then((exit) => {
         this.#living.delete(node);
+        this.#events.left();
         for (let slot = 0; slot < this.#workersPerNode && !this.#dismissed; slot++) {
           const index = node * this.#workersPerNode + slot;
           if (index < this.#count) this.#events.exited(`worker-${index}`, exit);

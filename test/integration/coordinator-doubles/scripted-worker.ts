@@ -19,6 +19,12 @@ export interface Script {
     report: v1.StepReport.$Properties,
     worker: ScriptedWorker,
   ) => FromWorker | undefined;
+  /** Likewise, of held-out rows and of prompts. */
+  readonly onEvaluation?: (
+    report: v1.EvaluationReport.$Properties,
+    worker: ScriptedWorker,
+  ) => FromWorker | undefined;
+  readonly onSamples?: (samples: v1.Samples.$Properties, worker: ScriptedWorker) => FromWorker | undefined;
   readonly onStageStart?: (
     start: v1.StageStart.$Properties,
     worker: ScriptedWorker,
@@ -66,8 +72,8 @@ export class ScriptedWorker {
   #step = 0;
   #held: Partition | null = null;
   #proposed = 0;
-  /** The step that the generation starts after; held from the first work on. */
-  #arranged = 0;
+  /** The step that the generation starts after, until its first work: held from then on. */
+  #arranged: number | null = null;
   #work: v1.StepWork.$Properties[] = [];
   #leave!: (exit: ProcessExit) => void;
   #left = false;
@@ -137,10 +143,13 @@ export class ScriptedWorker {
     if (this.#script.loses?.(message, this) === true) return;
     this.received.push(message);
     const { stageStart, membership, stepWork, stepCommit, saveModel, writeCheckpoint, stop } = message;
+    const { evaluationWork, sampleWork } = message;
     try {
       if (stageStart) this.#startStage(stageStart);
       if (membership) this.#enter(v1.Membership.create(membership));
       if (stepWork) this.#takeWork(v1.StepWork.create(stepWork));
+      if (evaluationWork) this.#evaluate(v1.EvaluationWork.create(evaluationWork));
+      if (sampleWork) this.#sample(v1.SampleWork.create(sampleWork));
       if (stepCommit) this.#commit(v1.StepCommit.create(stepCommit));
       if (writeCheckpoint) this.#writeCheckpoint(v1.WriteCheckpoint.create(writeCheckpoint));
       if (saveModel) void this.#save(saveModel);
@@ -200,13 +209,49 @@ export class ScriptedWorker {
 
   #takeWork(work: v1.StepWork): void {
     if (this.#generation === null || work.generation !== this.#generation.number) return;
-    if (work.step === this.#arranged + 1) {
-      this.#step = this.#arranged;
-      const { rank, worldSize } = this.#generation;
-      this.#held = { rank, worldSize };
-    }
+    this.#adopt(this.#generation);
     this.#work.push(work);
     this.#workOn();
+  }
+
+  /** The generation's first work makes its state the one that is held. */
+  #adopt({ rank, worldSize }: Partition): void {
+    if (this.#arranged === null) return;
+    this.#step = this.#arranged;
+    this.#held = { rank, worldSize };
+    this.#arranged = null;
+  }
+
+  #evaluate(work: v1.EvaluationWork): void {
+    if (this.#generation === null || work.generation !== this.#generation.number) return;
+    this.#adopt(this.#generation);
+    this.#requireBetweenSteps(work.step, this.#step);
+    const report = evaluationOf(work, this.#stage?.referenceSocket !== '');
+    const answer =
+      this.#script.onEvaluation === undefined
+        ? { evaluationReport: report }
+        : this.#script.onEvaluation(report, this);
+    if (answer !== undefined) this.send(answer);
+  }
+
+  /** Only rank 0 gets them: nothing is held by it that was not held before. */
+  #sample({ stage, step, generation, prompts, seed }: v1.SampleWork): void {
+    if (this.#generation === null || generation !== this.#generation.number) return;
+    assert.equal(this.#generation.rank, 0);
+    this.#requireBetweenSteps(step, this.#arranged ?? this.#step);
+    const samples = prompts.map(({ ids = [] }, index) => ({
+      ids: [...(ids ?? []), 30 + step, seed % 100],
+      cut: index % 2 === 1,
+    }));
+    const said = { stage, step, generation, samples };
+    const answer =
+      this.#script.onSamples === undefined ? { samples: said } : this.#script.onSamples(said, this);
+    if (answer !== undefined) this.send(answer);
+  }
+
+  #requireBetweenSteps(step: number, held: number): void {
+    assert.equal(step, held, 'it is of the step that the worker holds');
+    assert.ok(this.#proposed === 0 && this.#work.length === 0, 'no step is under way');
   }
 
   /** A step is done only once the one before it is committed. */
@@ -301,9 +346,32 @@ function reportOf(work: v1.StepWork.$Properties, kto: boolean): v1.StepReport.$P
     generation: work.generation ?? 0,
     examples: examples.map((example) => exampleReport(example, kto)),
     z0: kto ? 0.5 : null,
+    klUnclamped: kto ? 0.5 : null,
     gradNorm: 1 / (work.step ?? 1),
     learningRate: 0.001,
     times: { referenceMs: 1, statisticsMs: 2, gradientMs: 3, allReduceMs: 4, updateMs: 5 },
+  };
+}
+
+/** The figures differ from step to step, as a policy does that learns. */
+function evaluationOf(work: v1.EvaluationWork, kto: boolean): v1.EvaluationReport.$Properties {
+  const { stage, step, generation } = work;
+  const examples = work.leaves.flatMap((leaf) => leaf.examples ?? []);
+  return {
+    stage,
+    step,
+    generation,
+    examples: examples.map((example) => {
+      const { position = 0, logps, loss, rewards } = exampleReport(example, kto);
+      return {
+        position,
+        loss: (loss ?? 0) / (step + 1),
+        logps: (logps ?? []).map((logp) => logp + step),
+        rewards: (rewards ?? []).map((reward) => reward - 0.125 * step),
+      };
+    }),
+    z0: kto ? step : null,
+    klUnclamped: kto ? step : null,
   };
 }
 

@@ -5,6 +5,7 @@ import type { TestContext } from 'node:test';
 import { credentials, type Client } from '@grpc/grpc-js';
 import { pino } from 'pino';
 import type { ClusterSettings } from '../../../coordinator/cluster/settings.js';
+import type { PathPolicy } from '../../../coordinator/service/path-policy.js';
 import { startCoordinator, type Coordinator } from '../../../coordinator/server.js';
 import { callUnary, connect, openServerStream } from '../../../proto/calls.js';
 import { runService, v1 } from '../../../proto/services.js';
@@ -22,11 +23,18 @@ export interface TestCoordinator {
   readonly client: Client;
 }
 
+interface TestOptions {
+  readonly dir?: string;
+  readonly maxWorkers?: number | null;
+  readonly cluster?: Partial<ClusterSettings>;
+  readonly paths?: PathPolicy;
+}
+
 /** A coordinator in this process, on ports of its own, with scripted workers; stopped when the test ends. */
 export async function startTestCoordinator(
   t: TestContext,
   scripts: Readonly<Record<string, Script>> = {},
-  { dir: given, cluster }: { readonly dir?: string; readonly cluster?: Partial<ClusterSettings> } = {},
+  { dir: given, maxWorkers = null, cluster, paths = { kind: 'any' } }: TestOptions = {},
 ): Promise<TestCoordinator> {
   const dir = given ?? (await temporaryDirectory(t));
   let launcher: ScriptedLauncher | undefined;
@@ -34,6 +42,8 @@ export async function startTestCoordinator(
     stateDir: join(dir, 'state'),
     listen: loopback,
     metricsListen: loopback,
+    paths,
+    maxWorkers,
     makeLauncher: (address) => (launcher = new ScriptedLauncher(address, scripts)),
     cluster: { failureSettleMs: 300, restartDelayMs: 10, stopGraceMs: 2_000, ...cluster },
     log: pino({ level: 'silent' }),

@@ -27,7 +27,7 @@ const trlReferencePoint: ReferencePointOf = (ratios, ranks) =>
 
 /** One sum and one count of non-zero ratios over all ranks. */
 const halosReferencePoint: ReferencePointOf = (ratios, ranks) =>
-  nonzeroReferencePoint(ranks.flat().map((i) => ratios[i]!));
+  nonzeroReferencePoint(ranks.flat().map((i) => ratios[i]!)).z0;
 
 /**
  * Both take a new z0 in each micro-step, average each rank's own mean loss over ranks with equal weight, whatever their
@@ -104,7 +104,7 @@ export const ktoZero = (golden: LossCase<KtoParams, LabelledLogps>) =>
 export function ktoLogSigmoid(golden: LossCase<KtoParams, WithMismatched>): Reproduced {
   const { beta, desirableWeight, undesirableWeight } = settingsOf(golden.params);
   const ratios = mismatchedRatios(golden.inputs);
-  const z0 = ktoReferencePoint(ratios);
+  const { z0 } = ktoReferencePoint(ratios);
   return legacyKto(golden, mean(ratios), (ratio, desirable) => {
     const [weight, sign] = desirable ? [desirableWeight, 1] : [undesirableWeight, -1];
     const x = sign * beta * (ratio - z0);

@@ -1,6 +1,6 @@
 import { methods } from '../../../worker/losses/methods.js';
 import type { BatchStatistics, Objective } from '../../../worker/losses/objective.js';
-import { completion, evaluate, mean, sum, type LossCase, type Reproduced } from './golden.js';
+import { completion, evaluate, mean, type LossCase, type Reproduced } from './golden.js';
 
 export interface KtoParams {
   readonly beta: number;
@@ -72,7 +72,7 @@ export function trlKto({ params, inputs }: LossCase<KtoParams, WithMismatched>):
       ...outputs,
       ...meansByLabel(outputs.rewards, inputs.label),
       kl: statistics.z0,
-      kl_before_clamp: mean(mismatchedRatios(inputs)),
+      kl_before_clamp: statistics.klUnclamped,
     },
     grads,
   };
@@ -85,14 +85,13 @@ export function halosKto({ params, inputs }: LossCase<KtoParams, WithMismatched>
   const statistics = mismatchedStatistics(objective, inputs);
   const { grads, ...outputs } = results(objective, inputs, statistics);
   const rewards = outputs.rewards.map((reward) => reward / params.beta);
-  const ratios = mismatchedRatios(inputs);
   return {
     outputs: {
       ...outputs,
       rewards,
       ...meansByLabel(rewards, inputs.label),
       kl: statistics.z0,
-      kl_before_clamp: sum(ratios) / Math.max(1, ratios.filter((ratio) => ratio !== 0).length),
+      kl_before_clamp: statistics.klUnclamped,
     },
     grads,
   };

@@ -89,5 +89,6 @@ export class FakeJobController {
 
 function isOver({ status }: FakeObject): boolean {
   const conditions = (status?.['conditions'] ?? []) as readonly { readonly type: string }[];
-  return conditions.some(({ type }) => type === 'Failed' || type === 'Complete');
+  // With the first of these it makes no pod any more; the second comes when all have ended.
+  return conditions.some(({ type }) => ['FailureTarget', 'Failed', 'Complete'].includes(type));
 }

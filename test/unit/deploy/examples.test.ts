@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 
-import { packagePath } from '../../../deploy/cli/package.js';
+import { packagePath } from '../../../lib/package.js';
 import { renderJsonSchema } from '../../../lib/config/json-schema.js';
 import { loadRunFile } from '../../../lib/config/load.js';
 

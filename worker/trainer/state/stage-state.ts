@@ -92,9 +92,12 @@ export class StageState {
     await this.policy.call('takeState', this.held);
   }
 
-  /** What the model is saved from: after the last step a generation may have been arranged that gets no work. */
-  get weightsToSave(): WeightsIndex {
-    return (this.draft ?? this.current()).weights;
+  /**
+   * What a generation that may have had no work yet is to read and not to change: what was arranged for it, or else what is
+   * held.
+   */
+  get arranged(): Pick<CommittedState, 'step' | 'weights'> {
+    return this.draft ?? this.current();
   }
 
   /** The state to compute the next step from. */

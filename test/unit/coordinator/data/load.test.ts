@@ -300,11 +300,12 @@ describe('the file', () => {
   test('without any usable row is an error that says what became of the rows', async (t) => {
     const rows = [{ ...row, label: false }, '3'];
     const options: LoadOptions = { ...OPTIONS, rows: 'desirable', skipBadRows: true };
+    const advice = '; "prospect data inspect FILE" shows what it holds, and how to convert it';
     assert.equal(
       await failure(t, rows, options),
-      'FILE: no usable row of 2 (1 skipped: not a JSON object; 1 undesirable, which sft leaves out)',
+      `FILE: no usable row of 2 (1 skipped: not a JSON object; 1 undesirable, which sft leaves out)${advice}`,
     );
-    assert.equal(await failure(t, []), 'FILE: no usable row of 0');
+    assert.equal(await failure(t, []), `FILE: no usable row of 0${advice}`);
   });
 
   test('longer than one read is put together right', async (t) => {

@@ -27,6 +27,7 @@ const sound = {
   epoch: 0,
   loss: 0.5,
   kl: 0.3,
+  kl_unclamped: 0.3,
   'rewards/chosen': 0.5,
   'rewards/rejected': -0.5,
   'rewards/margins': 1,

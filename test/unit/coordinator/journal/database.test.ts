@@ -12,7 +12,7 @@ test('a full disk is said to be one, with the file; the transaction has changed 
   const addMembers = (generation: number, characters: number) =>
     transact(database, file, () => {
       database.exec(
-        `INSERT INTO runs VALUES (${generation}, 'run-${generation}', '', '', '', NULL, '', '', 0, 1, 0, 0, 0, 0, 0)`,
+        `INSERT INTO runs VALUES (${generation}, 'run-${generation}', '', '', '', NULL, '', '', 0, 1, 1, '', 0, 0, 0, 0, 0)`,
       );
       database.exec(
         `INSERT INTO memberships VALUES ('run-${generation}', ${generation}, '${'m'.repeat(characters)}')`,

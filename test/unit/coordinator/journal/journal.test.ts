@@ -9,6 +9,7 @@ import { Journal } from '../../../../coordinator/journal/journal.js';
 import { RunError } from '../../../../lib/errors.js';
 import { v1 } from '../../../../proto/services.js';
 import { temporaryDirectory } from '../../../support/temporary-directory.js';
+import { version3 } from './version-3.js';
 
 const newRun = {
   id: 'run-1',
@@ -197,6 +198,76 @@ test('a resize and a checkpoint are told to those who watch', async (t) => {
   );
 });
 
+/** Columns of all tables, with their types. */
+function columnsOf(dir: string): unknown[] {
+  const database = new Database(join(dir, 'journal.sqlite'));
+  try {
+    return database
+      .prepare(
+        `SELECT tables.name AS "table", columns.name, columns.type, columns."notnull", columns.pk
+           FROM sqlite_master AS tables, pragma_table_info(tables.name) AS columns
+           WHERE tables.type = 'table' ORDER BY tables.name, columns.name`,
+      )
+      .all();
+  } finally {
+    database.close();
+  }
+}
+
+test('a journal of version 3 opens with its runs and steps, and goes on', async (t) => {
+  const dir = await temporaryDirectory(t);
+  const old = new Database(join(dir, 'journal.sqlite'));
+  old.exec(version3);
+  old.close();
+
+  const journal = Journal.open(dir);
+  const [first, second, third] = journal.runs();
+  assert.deepEqual(second, {
+    id: 'run-00000002',
+    name: 'run-00000002',
+    state: 'running',
+    reason: '',
+    failureKind: null,
+    runYaml: 'method: sft',
+    outputDir: '/out/2',
+    skipBadRows: true,
+    workers: 1,
+    waitsFor: '',
+    committedSteps: 2,
+    skippedSteps: 1,
+    totalSteps: 9,
+    createdAtMs: 3000,
+    updatedAtMs: 4000,
+  });
+  assert.deepEqual([first?.id, first?.state], ['run-00000001', 'completed']);
+  assert.deepEqual([third?.id, third?.workers], ['run-00000004', 3]);
+  assert.deepEqual(
+    journal.committedSteps('run-00000002').map(({ step, skipped, work }) => [step, skipped, work[0]?.rows]),
+    [
+      [1, false, [0, 4]],
+      [2, true, [1, 2]],
+    ],
+  );
+  assert.deepEqual(journal.stages('run-00000002'), [{ stage: 1, dataHash: 'hash', completed: false }]);
+  assert.equal(journal.lastGeneration('run-00000002'), 1);
+  const [event] = journal.eventsAfter('run-00000002', 0, 10);
+  assert.deepEqual([event?.sequence, event?.run?.id], [1, 'run-00000002']);
+
+  // What was under way, then what was queued, then what is new.
+  journal.requeueInterruptedRuns();
+  journal.addRun(newRun);
+  assert.deepEqual(
+    journal.queuedRuns().map(({ id }) => id),
+    ['run-00000002', 'run-00000004', 'run-1'],
+  );
+  journal.commitStep('run-1', step(1));
+  journal.close();
+
+  const fresh = await temporaryDirectory(t);
+  Journal.open(fresh).close();
+  assert.deepEqual(columnsOf(dir), columnsOf(fresh));
+});
+
 test('two coordinators cannot share a state directory', async (t) => {
   const dir = await temporaryDirectory(t);
   const first = Journal.open(dir);
@@ -247,4 +318,35 @@ test('after kill -9 in the middle, every step that was said to be committed is t
   assert.equal(journal.referenceAnswers('run-1', 1).size, steps.length);
   assert.equal(journal.findRun('run-1')?.committedSteps, steps.length);
   assert.equal(journal.eventsAfter('run-1', 0, 1_000_000).length, 3 + steps.length);
+});
+
+test('held-out rows as they were judged are there in order, and told of', async (t) => {
+  const dir = await temporaryDirectory(t);
+  const before = runningJournal(dir);
+  const evaluation = (stage: number, at: number) => ({ stage, step: at, metricsJson: `{"step":${at}}` });
+  const judged = [evaluation(1, 0), evaluation(1, 10), evaluation(2, 0)];
+  for (const one of judged) before.addEvaluation('run-1', { ...one, durationMs: 250 });
+  assert.throws(() => before.addEvaluation('run-1', { ...judged[1]!, durationMs: 1 }), /UNIQUE/);
+  before.close();
+  const after = Journal.open(dir);
+  t.after(() => after.close());
+  assert.deepEqual(after.evaluations('run-1'), judged);
+  assert.deepEqual(after.evaluations('run-2'), []);
+  const told = [...after.events('run-1')].flatMap(({ evaluated }) => (evaluated ? [evaluated] : []));
+  assert.deepEqual(
+    told.map((one) => v1.Evaluated.toObject(v1.Evaluated.create(one), { defaults: true })),
+    judged.map((one) => ({ ...one, durationMs: 250 })),
+  );
+});
+
+test('all events of a run come in order, however many there are', async (t) => {
+  const journal = runningJournal(await temporaryDirectory(t));
+  t.after(() => journal.close());
+  const before = [...journal.events('run-1')].length;
+  for (let index = 0; index < 600; index++) journal.addEvent('run-1', { notice: { text: `${index}` } });
+  const texts = [...journal.events('run-1')].slice(before).map(({ notice }) => notice?.text);
+  assert.deepEqual(
+    texts,
+    Array.from({ length: 600 }, (_, index) => `${index}`),
+  );
 });

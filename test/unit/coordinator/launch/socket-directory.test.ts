@@ -22,7 +22,7 @@ test('a state directory with a long name gets its sockets where their paths fit'
   const sockets = makeSocketDirectory(stateDir);
   t.after(() => rm(sockets, { recursive: true }));
   assert.deepEqual(await readdir(stateDir), []);
-  const server = createServer().listen(join(sockets, 'reference-9999.sock'));
+  const server = createServer().listen(join(sockets, 'run-01234567-reference-9999.sock'));
   await once(server, 'listening');
   server.close();
 });

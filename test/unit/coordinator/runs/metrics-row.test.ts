@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { metricsRow, type ExampleResult } from '../../../../coordinator/runs/metrics-row.js';
+import type { ExampleResult } from '../../../../coordinator/runs/class-means.js';
+import { metricsRow } from '../../../../coordinator/runs/metrics-row.js';
 
 const totals = {
   step: 3,
@@ -8,6 +9,7 @@ const totals = {
   method: 'kto',
   epoch: 0.75,
   kl: 0.5,
+  kl_unclamped: 0.5,
   grad_norm: 1.25,
   learning_rate: 0.001,
   num_tokens: 120,
@@ -16,7 +18,7 @@ const totals = {
 
 const example = (chosen: boolean, loss: number, logp: number, reward: number | null): ExampleResult => ({
   loss,
-  completions: [{ chosen, logp, reward }],
+  completions: [{ chosen, tokens: 4, logp, reward }],
 });
 
 test('means are taken over each class of the whole batch', () => {
@@ -37,12 +39,12 @@ test('means are taken over each class of the whole batch', () => {
 });
 
 test('both completions of a pair count, each to its class', () => {
-  const row = metricsRow({ ...totals, method: 'dpo', kl: null }, [
+  const row = metricsRow({ ...totals, method: 'dpo', kl: null, kl_unclamped: null }, [
     {
       loss: 0.5,
       completions: [
-        { chosen: true, logp: -4, reward: 1 },
-        { chosen: false, logp: -6, reward: -1 },
+        { chosen: true, tokens: 4, logp: -4, reward: 1 },
+        { chosen: false, tokens: 5, logp: -6, reward: -1 },
       ],
     },
   ]);
@@ -58,7 +60,7 @@ test('a class that the batch lacks is null, and so is the margin', () => {
 });
 
 test('a method without reward and reference has null there', () => {
-  const row = metricsRow({ ...totals, method: 'sft', kl: null }, [
+  const row = metricsRow({ ...totals, method: 'sft', kl: null, kl_unclamped: null }, [
     example(true, 0.25, -10, null),
     example(true, 0.25, -20, null),
   ]);
@@ -87,6 +89,7 @@ test('keys come in the order of the file', () => {
     'epoch',
     'loss',
     'kl',
+    'kl_unclamped',
     'rewards/chosen',
     'rewards/rejected',
     'rewards/margins',

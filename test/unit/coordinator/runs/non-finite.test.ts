@@ -4,7 +4,7 @@ import { describeNonFinite, nonFiniteError } from '../../../../coordinator/runs/
 
 test('rows are counted from 1, as people count them, and many are cut short', () => {
   const what = 'the gradient of lm_head.weight';
-  const text = (rows: number[]) => describeNonFinite(12, { what, rows });
+  const text = (rows: number[]) => describeNonFinite('step 12', { what, rows });
   assert.equal(text([]), 'step 12: the gradient of lm_head.weight is not finite');
   assert.equal(text([0]), 'step 12: the gradient of lm_head.weight is not finite; it comes from data row 1');
   assert.match(text([0, 6]), /data rows 1, 7$/);

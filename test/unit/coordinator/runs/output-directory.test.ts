@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import {
   claimOutputDirectory,
-  MetricsFile,
+  LinesFile,
   removePartialModels,
   stageModelDirectory,
 } from '../../../../coordinator/runs/output-directory.js';
@@ -36,6 +36,21 @@ test('a directory that holds a run is refused, one with logs only is not', async
   await claimOutputDirectory(fresh, 'workers: 1\n');
 });
 
+test('a claim that is given back leaves what was there before', async (t) => {
+  const dir = await temporaryDirectory(t);
+  const fresh = await claimOutputDirectory(join(dir, 'new', 'out'), 'workers: 1\n');
+  await fresh.undo();
+  assert.deepEqual(await readdir(dir), []);
+  await mkdir(join(dir, 'old', 'logs'), { recursive: true });
+  const used = await claimOutputDirectory(join(dir, 'old'), 'workers: 1\n');
+  await used.undo();
+  assert.deepEqual(await readdir(join(dir, 'old')), ['logs']);
+  const shared = await claimOutputDirectory(join(dir, 'new', 'first'), 'workers: 1\n');
+  await claimOutputDirectory(join(dir, 'new', 'second'), 'workers: 1\n');
+  await shared.undo();
+  assert.deepEqual(await readdir(join(dir, 'new')), ['second']);
+});
+
 test('a directory that cannot be made is a ConfigError', async (t) => {
   const dir = await temporaryDirectory(t);
   await writeFile(join(dir, 'file'), '');
@@ -46,7 +61,7 @@ test('metrics.jsonl is made anew from the journal, and gets a line per step from
   const dir = await temporaryDirectory(t);
   // What a killed coordinator left: a line too much, and half of one.
   await writeFile(join(dir, 'metrics.jsonl'), '{"step":1}\n{"step":2}\n{"st');
-  const file = await MetricsFile.rebuild(dir, ['{"step":1}']);
+  const file = await LinesFile.rebuild(join(dir, 'metrics.jsonl'), ['{"step":1}']);
   await file.append('{"step":2}');
   await file.append('{"step":3}');
   await file.close();
@@ -57,7 +72,7 @@ test('metrics.jsonl is made anew from the journal, and gets a line per step from
 test('where metrics.jsonl cannot be written, nothing of it stays behind', async (t) => {
   const dir = await temporaryDirectory(t);
   await mkdir(join(dir, 'metrics.jsonl'));
-  await assert.rejects(MetricsFile.rebuild(dir, []), RunError);
+  await assert.rejects(LinesFile.rebuild(join(dir, 'metrics.jsonl'), []), RunError);
   assert.deepEqual(await readdir(dir), ['metrics.jsonl']);
 });
 

@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { combineReports, type ExpectedReports } from '../../../../coordinator/runs/step-reports.js';
+import type { ExpectedReports } from '../../../../coordinator/runs/batch-reports.js';
+import { combineReports } from '../../../../coordinator/runs/step-reports.js';
 import { RunError } from '../../../../lib/errors.js';
 import type { v1 } from '../../../../proto/services.js';
 
 type Report = v1.StepReport.$Properties;
 
 const expected: ExpectedReports = {
+  what: 'step 5',
   stage: 1,
   step: 5,
   generation: 1,
@@ -38,6 +40,7 @@ const reportOf = (positions: number[], changes: Partial<Report> = {}): Report =>
     },
   })),
   z0: 0.25,
+  klUnclamped: 0.25,
   gradNorm: 1.5,
   learningRate: 0.001,
   ...changes,
@@ -63,16 +66,21 @@ test('examples are put at their positions, with the reference’s answers', () =
       { completions: [{ logp: -3 }], mismatched: { logp: -102 } },
     ],
   );
-  assert.deepEqual([result.z0, result.gradNorm, result.learningRate], [0.25, 1.5, 0.001]);
+  const { z0, klUnclamped, gradNorm, learningRate } = combine(
+    reportOf([2, 0], { z0: 0, klUnclamped: -0.25 }),
+    reportOf([1], { z0: 0, klUnclamped: -0.25 }),
+  );
+  assert.deepEqual([z0, klUnclamped, gradNorm, learningRate], [0, -0.25, 1.5, 0.001]);
 });
 
 test('a method without reference has no z0, rewards and answers', () => {
-  const result = combine(reportOf([2, 0], { z0: null }), reportOf([1], { z0: null }), {
+  const none = { z0: null, klUnclamped: null };
+  const result = combine(reportOf([2, 0], none), reportOf([1], none), {
     rewards: false,
     z0: false,
     answers: false,
   });
-  assert.equal(result.z0, null);
+  assert.deepEqual([result.z0, result.klUnclamped], [null, null]);
   assert.deepEqual(result.examples[0], { loss: 0, logps: [-0], rewards: null, answer: null });
 });
 
@@ -86,6 +94,7 @@ test('workers that disagree by one bit are named, with both values', () => {
     () => combine(reportOf([2, 0]), reportOf([1], { z0: null })),
     /z0 of step 5: 0\.25 and none/,
   );
+  throwsRunError(() => combine(reportOf([2, 0]), reportOf([1], { klUnclamped: -1 })), /kl_unclamped/);
   throwsRunError(() => combine(reportOf([2, 0]), reportOf([1], { learningRate: 0 })), /learning_rate/);
 });
 

@@ -82,19 +82,21 @@ async function makeFleet(t: TestContext, keys: string) {
   });
   const launcher = new FakeLauncher();
   const failure = new AbortController();
+  const telemetry = new Telemetry(() => new Map());
   const run: ActiveRun = {
     record,
     journal,
     launcher,
     crews: new Map(),
-    telemetry: new Telemetry(() => new Map()),
+    telemetry,
+    measured: telemetry.ofRun(record.id),
     cluster: { ...defaultClusterSettings, joinTimeoutMs: 5_000 },
     log: pino({ level: 'silent' }),
     signal: failure.signal,
     fail: (error) => failure.abort(error),
   };
   mock.timers.enable({ apis: ['setTimeout', 'setInterval'] });
-  const fleet = new WorkerFleet(run, config);
+  const fleet = new WorkerFleet(run, config, () => undefined);
   t.after(async () => {
     await fleet.stop('the test is over');
     mock.timers.reset();

@@ -5,7 +5,8 @@ import { describe, test } from 'node:test';
 import type { MetricsRow } from '../../../../coordinator/runs/metrics-row.js';
 import { crc32c, maskedCrc32c } from '../../../../coordinator/tensorboard/crc32c.js';
 import { frameRecord, readRecords } from '../../../../coordinator/tensorboard/record.js';
-import { TensorBoardLog } from '../../../../coordinator/tensorboard/tensorboard-log.js';
+import { TensorBoardLog, type StageHistory } from '../../../../coordinator/tensorboard/tensorboard-log.js';
+import { asWritten } from '../../../../coordinator/tensorboard/text-table.js';
 import { tensorboard } from '../../../../proto/services.js';
 import { temporaryDirectory } from '../../../support/temporary-directory.js';
 
@@ -16,6 +17,7 @@ const row = (step: number, loss = 1 / step): MetricsRow => ({
   epoch: step / 4,
   loss,
   kl: null,
+  kl_unclamped: null,
   'rewards/chosen': null,
   'rewards/rejected': null,
   'rewards/margins': null,
@@ -25,6 +27,23 @@ const row = (step: number, loss = 1 / step): MetricsRow => ({
   learning_rate: 1e-5,
   num_tokens: 64 * step,
   step_time_s: 0.25,
+});
+
+const none: StageHistory = { rows: [], evaluations: [], samples: [] };
+const rowsThrough = (last: number) => Array.from({ length: last }, (_, i) => row(i + 1));
+const evaluation = (step: number) => ({
+  step,
+  stage: 1,
+  method: 'kto',
+  rows: 8,
+  eval_loss: 1 / (step + 1),
+  eval_kl: null,
+  'eval_rewards/chosen': 0,
+  eval_runtime_s: 0.5,
+});
+const samples = (step: number, completion = 'an answer') => ({
+  step,
+  completions: [{ prompt: 'a question', completion, cut: false }],
 });
 
 const bytes = (...values: number[]) => Uint8Array.from(values);
@@ -75,7 +94,7 @@ describe('records', () => {
 describe('event files', () => {
   test('hold a version and the numbers of each step under the tags of transformers', async (t) => {
     const directory = await temporaryDirectory(t);
-    const log = await TensorBoardLog.open(directory, []);
+    const log = await TensorBoardLog.open(directory, none);
     await log.append(row(1));
     await log.append(row(2));
     await log.append(row(3, 0));
@@ -99,23 +118,17 @@ describe('event files', () => {
 
   test('a new start goes on in a new file, with what a killed one had not written', async (t) => {
     const directory = await temporaryDirectory(t);
-    const first = await TensorBoardLog.open(directory, []);
+    const first = await TensorBoardLog.open(directory, none);
     for (const step of [1, 2, 3]) await first.append(row(step));
     await first.close();
     const [name] = await readdir(directory);
     const file = join(directory, name!);
     await truncate(file, (await stat(file)).size - 5);
 
-    const second = await TensorBoardLog.open(
-      directory,
-      [1, 2, 3, 4].map((step) => row(step)),
-    );
+    const second = await TensorBoardLog.open(directory, { ...none, rows: rowsThrough(4) });
     await second.append(row(5));
     await second.close();
-    const third = await TensorBoardLog.open(
-      directory,
-      [1, 2, 3, 4, 5].map((step) => row(step)),
-    );
+    const third = await TensorBoardLog.open(directory, { ...none, rows: rowsThrough(5) });
     await third.close();
     const files = await readEvents(directory);
     assert.deepEqual(files.map(stepsOf), [[1, 2], [3, 4, 5], []]);
@@ -125,14 +138,87 @@ describe('event files', () => {
 
   test('steps that the journal does not hold are purged and written again', async (t) => {
     const directory = await temporaryDirectory(t);
-    const first = await TensorBoardLog.open(directory, []);
+    const first = await TensorBoardLog.open(directory, none);
     for (const step of [1, 2, 3, 4]) await first.append(row(step));
     await first.close();
-    const second = await TensorBoardLog.open(directory, [row(1), row(2)]);
+    const second = await TensorBoardLog.open(directory, { ...none, rows: rowsThrough(2) });
     await second.append(row(3, 7));
     await second.close();
     const [, events] = await readEvents(directory);
     assert.equal(events?.[1]?.step, 3);
     assert.deepEqual(stepsOf(events), [3]);
+  });
+
+  test('held-out rows have the tags of transformers, also at step 0', async (t) => {
+    const directory = await temporaryDirectory(t);
+    const log = await TensorBoardLog.open(directory, none);
+    await log.appendEvaluation(evaluation(0));
+    await log.close();
+    const [[, event] = []] = await readEvents(directory);
+    assert.equal(event?.step, 0);
+    assert.deepEqual(
+      event.summary?.value?.map(({ tag, simpleValue }) => [tag, simpleValue]),
+      [
+        ['eval/loss', 1],
+        ['eval/rewards/chosen', 0],
+        ['eval/runtime_s', 0.5],
+      ],
+    );
+  });
+
+  test('samples are a table of texts, shown as they are written', async (t) => {
+    const directory = await temporaryDirectory(t);
+    const log = await TensorBoardLog.open(directory, none);
+    await log.appendSamples(samples(10, '# Not a *title*\n<b>'));
+    await log.close();
+    const [[, event] = []] = await readEvents(directory);
+    const [value] = event?.summary?.value ?? [];
+    assert.deepEqual(
+      [event?.step, value?.tag, value?.metadata?.pluginData?.pluginName],
+      [10, 'samples', 'text'],
+    );
+    assert.deepEqual(
+      value?.tensor?.shape?.dim?.map(({ size }) => size),
+      [2, 2],
+    );
+    const texts = ['prompt', 'completion', '    a question', '    # Not a *title*\n    <b>'];
+    assert.deepEqual(value.tensor.stringVal, texts);
+    assert.equal(asWritten(''), '    ');
+  });
+
+  test('a new start writes the held-out rows and samples that a killed one had not written', async (t) => {
+    const directory = await temporaryDirectory(t);
+    const history = (last: number, judged: readonly number[]) => ({
+      rows: rowsThrough(last),
+      evaluations: judged.map(evaluation),
+      samples: judged.map((step) => samples(step)),
+    });
+    // Killed after step 4, before its held-out rows were written.
+    const first = await TensorBoardLog.open(directory, none);
+    await first.appendEvaluation(evaluation(0));
+    await first.appendSamples(samples(0));
+    for (const step of [1, 2, 3, 4]) {
+      await first.append(row(step));
+      if (step === 2) await first.appendEvaluation(evaluation(2));
+    }
+    await first.close();
+    const second = await TensorBoardLog.open(directory, history(4, [0, 2, 4]));
+    await second.close();
+    const third = await TensorBoardLog.open(directory, history(4, [0, 2, 4]));
+    await third.close();
+    // The journal lost a step: what files say of it, and what was judged after it, holds no more.
+    const fourth = await TensorBoardLog.open(directory, history(3, [0, 2]));
+    await fourth.close();
+    const files = (await readEvents(directory)).map((events) =>
+      events.flatMap(({ step, summary, sessionLog }) => {
+        if (sessionLog) return [`from ${step}`];
+        return (summary?.value ?? []).slice(0, 1).map(({ tag }) => `${tag} ${step}`);
+      }),
+    );
+    assert.deepEqual(files.slice(1), [
+      ['from 5', 'eval/loss 4', 'samples 2', 'samples 4'],
+      ['from 5'],
+      ['from 4'],
+    ]);
   });
 });

@@ -11,6 +11,7 @@ export function capturedProgram(): { readonly program: Command; readonly printed
     write: (piece) => void (text += piece),
     line: (line) => void (text += `${line}\n`),
     interactive: false,
+    ready: () => Promise.resolve(true),
     columns: () => 80,
   };
   return { program: buildProgram({ out: output, err: output }), printed: () => text };

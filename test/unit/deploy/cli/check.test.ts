@@ -24,6 +24,7 @@ async function check(args: readonly string[], coloured = false): Promise<Printed
     write: (text) => void (printed[name] += text),
     line: (text) => void (printed[name] += `${text}\n`),
     interactive: coloured,
+    ready: () => Promise.resolve(true),
     columns: () => 80,
   });
   const terminal = { out: outputTo('out'), err: outputTo('err') };
@@ -138,7 +139,11 @@ describe('prospect check', () => {
       plain,
       /rows: 5 of 5 used from DIR\/rows\.jsonl; 3 desirable, 2 undesirable, which weigh 1\.50 to 1\n/,
     );
-    assert.match(plain, /\nsteps: 4 of 2 micro-batches, 2 an epoch, 2 epochs\n/);
+    assert.match(plain, /\nsteps: 4 of 2 micro-batches, 2 an epoch; epochs: 2\n/);
+    assert.match(
+      plain,
+      /\nworkers: 2, of 1 threads each; each sends up to \S+ \S+ and receives \S+ \S+ a step\n/,
+    );
     assert.match(plain, /\nsample: DIR\/rows\.jsonl:1; .*\n.*The cat⟦ sat on the mat<\|end_of_text\|>⟧\n/);
     assert.match(plain, /\nDIR\/run\.yaml is sound\n$/);
     const painted = (await check([runFile], true)).out;
@@ -187,12 +192,64 @@ describe('prospect check finds', () => {
     );
   });
 
-  test('names twenty bad rows, and counts the others', async (t) => {
-    const bad = Array.from({ length: 25 }, () => ({ prompt: 'x' }));
-    const { runFile } = setUp(t, kto, [...soundRows, ...bad]);
+  test('held-out rows of every stage that cannot be judged', async (t) => {
+    const stages = `stages:
+  - {method: sft, data: {train: rows.jsonl, eval: long.jsonl}}
+  - {method: kto, data: {train: rows.jsonl, eval: one-prompt.jsonl}}
+  - {method: dpo, data: {train: rows.jsonl, eval: nowhere.jsonl}}
+`;
+    const { runFile, directory, model } = setUp(t, `model: model\nmax_length: 4096\n${stages}`);
+    rmSync(model, { recursive: true });
+    cpSync(fixturePath('models/gpt2'), model, { recursive: true });
+    const long = { prompt_ids: [1], completion_ids: Array.from({ length: 4000 }, () => 5) };
+    writeFileSync(join(directory, 'long.jsonl'), `${JSON.stringify(long)}\n`);
+    writeFileSync(join(directory, 'one-prompt.jsonl'), `${JSON.stringify(soundRows[0])}\n`.repeat(3));
     const { problems } = await check([runFile]);
-    assert.equal(problems!.length, 21);
-    assert.match(problems!.at(-1)!, /rows\.jsonl: and 5 more bad rows$/);
+    const found = problems!.filter((line) => line.includes('data.eval'));
+    assert.match(
+      found[0]!,
+      /run\.yaml:4: .*data\.eval: a sequence of 4001 tokens is longer than the \d+ positions/,
+    );
+    assert.match(
+      found[1]!,
+      /run\.yaml:5: .*one-prompt\.jsonl: data\.eval has no two rows with different prompts/,
+    );
+    assert.match(found[2]!, /run\.yaml:6: .*data\.eval: .*nowhere\.jsonl/);
+    assert.equal(found.length, 3);
+  });
+
+  test('names ten bad rows of every reason, and counts the others', async (t) => {
+    const bad = Array.from({ length: 25 }, () => ({ prompt: 'x' }));
+    const { runFile } = setUp(t, kto, [...soundRows, ...bad, 3]);
+    const { problems } = await check([runFile]);
+    assert.equal(problems!.length, 12);
+    assert.match(problems![9]!, /rows\.jsonl:15: completion is missing$/);
+    assert.match(problems![10]!, /rows\.jsonl: and 15 more rows: completion is missing$/);
+    assert.match(problems![11]!, /rows\.jsonl:31: not a JSON object$/);
+  });
+
+  test('warns of plain text to a model with a chat template, unless the template wrote it', async (t) => {
+    const message = (role: string, content: string) => ({ role, content });
+    const asMessages = soundRows.map(({ prompt, completion, label }) => ({
+      prompt: [message('user', prompt)],
+      completion: [message('assistant', completion)],
+      label,
+    }));
+    const asWritten = soundRows.map((row) => ({ ...row, prompt: `${row.prompt}<|end_of_text|>` }));
+    const warns = async (rows: readonly unknown[], breakIt: (model: string) => void = () => undefined) => {
+      const { runFile, model } = setUp(t, kto, rows);
+      breakIt(model);
+      return /the prompts are plain text, .* --from table/.test((await check([runFile])).err);
+    };
+    assert.equal(await warns(soundRows), true);
+    assert.equal(await warns(asMessages), false);
+    assert.equal(await warns(asWritten), false);
+    const withoutTemplate = (model: string) => {
+      const file = join(model, 'tokenizer_config.json');
+      const config = JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>;
+      writeFileSync(file, JSON.stringify({ ...config, chat_template: undefined }));
+    };
+    assert.equal(await warns(soundRows, withoutTemplate), false);
   });
 
   const wrong: Readonly<Record<string, (setting: Setting) => readonly RegExp[]>> = {
@@ -200,10 +257,20 @@ describe('prospect check finds', () => {
       rmSync(model, { recursive: true });
       rmSync(join(directory, 'rows.jsonl'));
       return [
-        /run\.yaml:2: model: .*config\.json/,
-        /run\.yaml:2: model: .*tokenizer\.json/,
+        /run\.yaml:2: model: there is no directory .*\/model: give one of a Hugging Face model/,
         /run\.yaml:3: data\.train: .*rows\.jsonl/,
       ];
+    },
+    'a directory without a model': ({ model }) => {
+      rmSync(join(model, 'config.json'));
+      rmSync(join(model, 'tokenizer.json'));
+      return [/run\.yaml:2: model: .*config\.json/, /run\.yaml:2: model: .*no tokenizer\.json/];
+    },
+    'the directory of a run that has not ended': ({ model }) => {
+      rmSync(model, { recursive: true });
+      mkdirSync(model);
+      for (const name of ['run.yaml', 'metrics.jsonl']) writeFileSync(join(model, name), '');
+      return [/run\.yaml:2: model: the run in .*\/model has not come to its end, .*--resume/];
     },
     'a tensor that is missing': ({ model }) => {
       const config = JSON.parse(readFileSync(join(model, 'config.json'), 'utf8')) as Record<string, unknown>;

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { loadExamples } from '../../../../coordinator/data/load.js';
 import { TextTokenizer } from '../../../../coordinator/data/tokenizer.js';
-import { packagePath } from '../../../../deploy/cli/package.js';
+import { packagePath } from '../../../../lib/package.js';
 import { generateDemoData } from '../../../../deploy/demo/generate.js';
 import { writeTinyModel } from '../../../../deploy/demo/tiny-model.js';
 import { openCheckpoint } from '../../../../lib/safetensors/checkpoint.js';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 
-import { packagePath } from '../../../../deploy/cli/package.js';
+import { packagePath } from '../../../../lib/package.js';
 import { monitoringFiles } from '../../../../deploy/monitoring/files.js';
 import type { Dashboard } from '../../../../deploy/monitoring/grafana/dashboard.js';
 import { metrics, processMetrics } from '../../../../deploy/monitoring/metrics.js';
@@ -15,7 +15,7 @@ const dashboards = paths.filter((path) => path.endsWith('.json'));
 const words = new Set(
   (
     'sum by without max rate increase changes delta deriv avg_over_time histogram_quantile and ignoring ' +
-    'le state phase worker class'
+    'le state phase worker class run'
   ).split(' '),
 );
 

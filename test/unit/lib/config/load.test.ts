@@ -382,7 +382,7 @@ stages:
       'run.yaml:10: adam_beta2: must be at least 0, not -0.1',
       'run.yaml:11: warmup_steps: must be a whole number, not 1.5',
       'run.yaml:12: shuffle: must be true or false, not "yes"',
-      'run.yaml:13: data: must be a map of keys and values, not 3',
+      'run.yaml:13: data: must be a map of keys and values (train, eval), not 3',
       'run.yaml:14: seed: must be at least 0, not -1',
       'run.yaml:15: threads_per_worker: must be a whole number of at least 1, or auto, not "many"',
       'run.yaml:16: epochs: stands beside max_steps, which says how long to train too; remove one of them',
@@ -440,6 +440,8 @@ stages:
       ['stages: {}', 'run.yaml:4: stages: must be a list, not a map'],
       ['stages: [kto]', 'run.yaml:4: stages.0: must be a map of keys and values, not "kto"'],
       ['beta:', 'run.yaml:4: beta: must be a number, not empty'],
+      ['lora:', 'run.yaml:4: lora: is empty; write {} for its defaults, or null for none'],
+      ['adapter: # later', 'run.yaml:4: adapter: is empty; write null for none'],
       ['beta: []', 'run.yaml:4: beta: must be a number, not a list'],
     ];
     for (const [lines, message] of cases) refuses(`${MINIMAL}${lines}\n`, [], message);
@@ -503,7 +505,11 @@ stages:
         'humanline: {log_epsilon_p: 2}',
         'humanline: log_epsilon_p (2) must be less than log_epsilon_r (1.5)',
       ],
-      ['kto', 'humanline: true', 'humanline: must be a map of keys and values, not true'],
+      [
+        'kto',
+        'humanline: true',
+        'humanline: must be a map of keys and values (log_epsilon_p, log_epsilon_r), not true',
+      ],
       [
         'kto',
         'humanline: {log_epsilon_R: 2}',
@@ -567,10 +573,11 @@ stages:
         'lora: {target_modules: all}',
         'lora.target_modules: must be all-linear or a list of module names such as q_proj, not "all"',
       ],
+      ['dpo', 'lora: {rank: 4}', 'lora.rank: unknown key; did you mean r?'],
       [
         'dpo',
-        'lora: {rank: 4}',
-        'lora.rank: unknown key; the keys here are r, alpha, target_modules, dropout',
+        'lora: {bias: none}',
+        'lora.bias: unknown key; the keys here are r, alpha, target_modules, dropout',
       ],
     ];
     for (const [method, lines, message] of cases) {

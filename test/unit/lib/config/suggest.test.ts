@@ -19,6 +19,7 @@ describe('nearestKey', () => {
       model_name_or_path: 'model',
     };
     for (const [key, expected] of Object.entries(meant)) assert.equal(nearestKey(key, known), expected, key);
+    for (const key of ['rank', 'lora_r']) assert.equal(nearestKey(key, ['r', 'alpha']), 'r', key);
   });
 
   it('does not guess wildly', () => {

@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { StageConfig } from '../../../../lib/config/types.js';
-import { PolicyEngine, type LeafTask } from '../../../../worker/compute/policy-engine.js';
+import {
+  PolicyEngine,
+  type LeafInputs,
+  type LeafTask,
+  type SamplingTask,
+} from '../../../../worker/compute/policy-engine.js';
 import { gradientNorm } from '../../../../worker/optimizer/gradient-norm.js';
 import { FlatBuffer } from '../../../../worker/parameters/flat-buffer.js';
 import { emptyParts } from '../../../../worker/parameters/optimizer-part.js';
@@ -310,5 +315,90 @@ describe('PolicyEngine with a critic', () => {
     const engine = open();
     assert.throws(() => engine.values(sequences), /the method needs a critic/);
     engine.dispose();
+  });
+});
+
+describe('PolicyEngine judges held-out rows', () => {
+  /** All rows as one leaf: a padded batch, of which the golden cases have none. */
+  const rows: LeafInputs = {
+    examples: sequences.map((sequence, i) => ({
+      completions: [sequence],
+      desirable: i !== 1,
+      score: null,
+      reference: {
+        completions: [{ logp: -10, tokenLogps: Float32Array.from({ length: 6 }, () => -3) }],
+        mismatched: null,
+      },
+    })),
+    statistics: { z0: 0.25, advantages: { mean: 0.1, variance: 0.9 } },
+    counts: { examples: sequences.length, completionTokens: 9, chosenTokens: 0 },
+  };
+
+  const engines = { 'all weights': stage, adapters: withAdapters, 'a critic': withCritic };
+  for (const [what, opened] of Object.entries(engines)) {
+    test(`with ${what}: the bits of a training step, and nothing changes`, () => {
+      const engine = open(opened);
+      const [memory] = engine.reserveSlots(1);
+      const slot = () => valuesOf(FlatBuffer.wrap(engine.opened().layout, memory!));
+      const weights = () => valuesOf(FlatBuffer.wrap(engine.opened().layout, engine.opened().weights[0]));
+      // Away from the start, where the critic says 0 and adapters change nothing.
+      const train = () => engine.leafGradient({ ...rows, slot: 0, accumulate: false });
+      train();
+      const plan = { parts: [{ node: rootOf(1), memory: null }], slots: new Map([[0, 0]]) };
+      engine.finishGradient(plan.parts, plan.slots, 1);
+      propose(engine, 1);
+      engine.commit();
+      const [gradient, kept] = [slot(), weights()];
+      const live = liveTensors();
+      const judged = engine.leafTerms(rows);
+      assert.equal(liveTensors(), live, 'no tensor is left behind');
+      assert.ok(sameBits(slot(), gradient) && sameBits(weights(), kept));
+      assert.deepEqual(train(), judged);
+      assert.ok(judged.every(({ loss, logps }) => Number.isFinite(loss) && logps[0]! < 0));
+      engine.dispose();
+    });
+  }
+});
+
+describe('PolicyEngine continues prompts', () => {
+  const options = { maxNewTokens: 5, temperature: 0.8, topP: 1, seed: 3, stopIds: [] };
+  const prompts = sequences.map(({ ids }) => ids);
+
+  /** The first tokens, by prompt. */
+  function draw(engine: PolicyEngine, task: SamplingTask, atMost = Infinity): number[][] {
+    const replies = task.prompts.map((): number[] => []);
+    engine.beginSampling(task);
+    for (let count = 0; count < atMost; count++) {
+      const next = engine.nextToken();
+      if (next === null) break;
+      if (next.token !== null) replies[next.prompt]!.push(next.token);
+    }
+    engine.endSampling();
+    return replies;
+  }
+
+  test('by the weights that are named, whether they are current or not', () => {
+    const engine = open();
+    const before = draw(engine, { weights: 0, prompts, options });
+    assert.deepEqual(before, draw(engine, { weights: 0, prompts, options }));
+    assert.ok(before.every(({ length }) => length > 0 && length <= 5));
+    sumGradients(engine);
+    engine.proposeWeights({ step: 1, learningRate: 1, clip: 1 });
+    engine.commit();
+    assert.deepEqual(draw(engine, { weights: 0, prompts, options }), before);
+    assert.notDeepEqual(draw(engine, { weights: 1, prompts, options }), before);
+    engine.dispose();
+  });
+
+  test('and leaves no tensor behind where it is broken off', () => {
+    const atStart = liveTensors();
+    const engine = open();
+    const live = liveTensors();
+    for (const atMost of [0, 1, 7]) draw(engine, { weights: 0, prompts, options }, atMost);
+    assert.equal(liveTensors(), live);
+    engine.beginSampling({ weights: 0, prompts, options });
+    engine.nextToken();
+    engine.dispose();
+    assert.equal(liveTensors(), atStart);
   });
 });

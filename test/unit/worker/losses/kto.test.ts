@@ -139,13 +139,14 @@ test('KTO is monotone in the reward: more of a good completion never costs more'
   );
 });
 
-test('the reference point is a mean that never lies below 0', () => {
-  assert.equal(ktoReferencePoint([4, -1, 0]), 1);
-  assert.equal(ktoReferencePoint([-4, 1]), 0);
+test('the reference point is a mean that never lies below 0; what the clamp hides is kept', () => {
+  assert.deepEqual(ktoReferencePoint([4, -1, 0]), { z0: 1, klUnclamped: 1 });
+  assert.deepEqual(ktoReferencePoint([-4, 1]), { z0: 0, klUnclamped: -1.5 });
+  assert.deepEqual(ktoReferencePoint([]), { z0: 0, klUnclamped: 0 });
 });
 
 test('as HALOs has it, log-ratios of exactly 0 do not count', () => {
-  assert.equal(nonzeroReferencePoint([4, -1, 0]), 1.5);
-  assert.equal(nonzeroReferencePoint([-4, 1, 0]), 0);
-  assert.equal(nonzeroReferencePoint([0, 0]), 0);
+  assert.deepEqual(nonzeroReferencePoint([4, -1, 0]), { z0: 1.5, klUnclamped: 1.5 });
+  assert.deepEqual(nonzeroReferencePoint([-4, 1, 0]), { z0: 0, klUnclamped: -1.5 });
+  assert.deepEqual(nonzeroReferencePoint([0, 0]), { z0: 0, klUnclamped: 0 });
 });

@@ -172,7 +172,7 @@ describe('what a method declares', () => {
 test('a stage trains by the method that it names', () => {
   const kto = objectiveOf(requireResolved(resolveObjective('kto', { undesirable_weight: 2 })));
   assert.equal(kto.needsReference, true);
-  assert.deepEqual(kto.batchStatistic?.finish([3, -1]), { z0: 1 });
+  assert.deepEqual(kto.batchStatistic?.finish([3, -1]), { z0: 1, klUnclamped: 1 });
   assert.equal(methods.csft, methods.sft);
 });
 

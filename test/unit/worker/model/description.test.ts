@@ -208,7 +208,7 @@ for (const [shapes, message] of [
 }
 
 test('a directory without a config, or with a broken one, is refused', (t) => {
-  assertRefused(join(tmpdir(), 'prospect-no-such-model'), /config\.json: cannot be read/);
+  assertRefused(join(tmpdir(), 'prospect-no-such-model'), /there is no directory .*no-such-model: /);
   const directory = copyOf(t, 'llama');
   writeFileSync(join(directory, 'config.json'), '{');
   assertRefused(directory, /config\.json: cannot be read/);

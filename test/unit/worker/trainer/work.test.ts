@@ -3,7 +3,12 @@ import { test } from 'node:test';
 import type { MethodConfig } from '../../../../lib/methods/config.js';
 import { needsOf } from '../../../../lib/methods/needs.js';
 import { v1 } from '../../../../proto/services.js';
-import { mismatchedSequences, readStepWork, type Expected } from '../../../../worker/trainer/work.js';
+import {
+  mismatchedSequences,
+  readLeafWork,
+  readSampleWork,
+  type Expected,
+} from '../../../../worker/trainer/work.js';
 
 const kto: MethodConfig = {
   method: 'kto',
@@ -51,7 +56,7 @@ function arrived(properties: v1.StepWork.$Properties = {}): v1.StepWork {
 }
 
 test('work is read as it was sent', () => {
-  const task = readStepWork(arrived(), expected);
+  const task = readLeafWork(arrived(), expected);
   assert.equal(task.step, 7);
   assert.equal(task.leafCount, 3);
   assert.deepEqual(task.runs, [
@@ -95,7 +100,7 @@ test('pairs are read in their order, with the answers that came along', () => {
     { examples: [example(2, { completions, reference })] },
     { examples: [example(4, { completions })] },
   ];
-  const task = readStepWork(arrived({ leaves }), { ...expected, needs: needsOf(dpo) });
+  const task = readLeafWork(arrived({ leaves }), { ...expected, needs: needsOf(dpo) });
   const [first] = task.leaves[0]!;
   assert.deepEqual(
     first!.completions.map(({ ids }) => [...ids]),
@@ -110,13 +115,65 @@ test('pairs are read in their order, with the answers that came along', () => {
   );
   assert.equal(task.leaves[1]![0]!.reference, null);
   assert.throws(
-    () => readStepWork(arrived({ leaves }), expected),
+    () => readLeafWork(arrived({ leaves }), expected),
     /has 2 completions in row 102 instead of 1/,
   );
 });
 
 for (const [what, properties, message] of refusals) {
   test(`work with ${what} is refused`, () => {
-    assert.throws(() => readStepWork(arrived(properties), expected), message);
+    assert.throws(() => readLeafWork(arrived(properties), expected), message);
+  });
+}
+
+test('held-out rows are read as a step is, and refused as one is', () => {
+  const { stage, step, generation, runStarts, leaves, counts } = arrived();
+  const evaluation = v1.EvaluationWork.create({
+    stage,
+    step,
+    generation,
+    runStarts,
+    leaves,
+    counts: counts ?? null,
+  });
+  assert.deepEqual(readLeafWork(evaluation, expected), readLeafWork(arrived(), expected));
+  evaluation.runStarts = [0, 1, 4];
+  assert.throws(() => readLeafWork(evaluation, expected), /has 2 leaves for rank 1/);
+});
+
+const sampleWork = {
+  stage: 0,
+  step: 4,
+  generation: 1,
+  prompts: [{ ids: [1, 2] }, { ids: [9] }],
+  maxNewTokens: 3,
+  temperature: 0.5,
+  seed: 4_000_000_000,
+};
+
+test('prompts are read as they were sent', () => {
+  const { generation, prompts, ...rest } = sampleWork;
+  assert.equal(generation, expected.generation);
+  assert.deepEqual(readSampleWork(v1.SampleWork.create(sampleWork), expected), {
+    ...rest,
+    prompts: prompts.map(({ ids }) => Int32Array.from(ids)),
+  });
+});
+
+const refusedPrompts: [string, v1.SampleWork.$Properties, RegExp][] = [
+  ['of another stage', { stage: 3 }, /another stage than 0/],
+  ['of another generation', { generation: 9 }, /generation 9, not 1/],
+  ['that are none', { prompts: [] }, /no or an empty prompt/],
+  ['that are empty', { prompts: [{ ids: [] }] }, /no or an empty prompt/],
+  ['outside the vocabulary', { prompts: [{ ids: [1, 10] }] }, /token id 10 .* vocabulary of 10/],
+  ['to continue by nothing', { maxNewTokens: 0 }, /no new token/],
+  ['at a temperature below 0', { temperature: -1 }, /temperature of -1/],
+  ['at a temperature that is no number', { temperature: Number.NaN }, /temperature of NaN/],
+];
+
+for (const [what, properties, message] of refusedPrompts) {
+  test(`prompts ${what} are refused`, () => {
+    const work = v1.SampleWork.create({ ...sampleWork, ...properties });
+    assert.throws(() => readSampleWork(work, expected), message);
   });
 }

@@ -30,7 +30,7 @@ export async function convertRows(
     rows.map((row) => `${typeof row === 'string' ? row : JSON.stringify(row)}\n`).join(''),
   );
   const conversion = {
-    scoreColumn: null,
+    judgement: { label: null, score: null },
     threshold: null,
     neutral: null,
     onePerPromptSeed: null,

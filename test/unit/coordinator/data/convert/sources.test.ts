@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { detectSource } from '../../../../../coordinator/data/convert/detect.js';
+import { tableOf } from '../../../../../coordinator/data/convert/sources/table.js';
 import { temporaryDirectory } from '../tiny-model.js';
 import { assistant, convertRows, user } from './convert.js';
 
@@ -202,6 +203,77 @@ describe('oasst', () => {
   });
 });
 
+describe('table', () => {
+  const question = { prompt: [user('q')], completion: [assistant('a')] };
+
+  test('a question and an answer become messages, whatever the case of the columns', async (t) => {
+    const rows = [
+      { Question: 'q', Answer: 'a', Stars: 5 },
+      { PROMPT: 'q', Reply: 'a', rating: '1.0' },
+    ];
+    const converted = await convertRows(t, rows, { target: 'score' });
+    assert.deepEqual(converted.rows, [
+      { ...question, score: 5 },
+      { ...question, score: 1 },
+    ]);
+  });
+
+  test('columns that are named go before the usual ones', async (t) => {
+    const row = { Mail: 'q', question: 'r', Ours: 'a', answer: 'b', CSAT: 2, stars: 5, ok: 1, label: false };
+    const source = tableOf({ prompt: 'mail', completion: 'OURS' });
+    const options = { source, judgement: { label: 'Ok', score: 'csat' } };
+    const labels = await convertRows(t, [row], { target: 'binary', ...options });
+    assert.deepEqual(labels.rows, [{ ...question, label: true }]);
+    const scores = await convertRows(t, [row], { target: 'score', ...options });
+    assert.deepEqual(scores.rows, [{ ...question, score: 2 }]);
+  });
+
+  test('texts lose the blanks around them and the line ends of another system; messages stay', async (t) => {
+    const rows = [
+      { question: ' \r\nq\r\nr ', answer: '\ta\rb\n', label: true },
+      { question: [user('q'), assistant('r '), user('s')], answer: 'a', label: true },
+    ];
+    const converted = await convertRows(t, rows, { target: 'binary' });
+    assert.deepEqual(converted.rows, [
+      { prompt: [user('q\nr')], completion: [assistant('a\nb')], label: true },
+      { prompt: [user('q'), assistant('r '), user('s')], completion: [assistant('a')], label: true },
+    ]);
+  });
+
+  test('what cannot be told is rejected with the reason', async (t) => {
+    const sound = { question: 'q', answer: 'a', stars: 5 };
+    const strays = [
+      { ...sound, question: null },
+      { ...sound, answer: null },
+      { ...sound, question: ' \n' },
+      { ...sound, answer: '\t' },
+      { ...sound, answer: 7 },
+      { ...sound, stars: null },
+      { ...sound, stars: '4,5' },
+      { ...sound, stars: 'five' },
+      { ...sound, stars: 3 },
+    ];
+    const options = { target: 'binary', threshold: 3, neutral: 0 } as const;
+    const { rows, rejected, report } = await convertRows(
+      t,
+      [sound, ...strays, { ...sound, stars: 2 }],
+      options,
+    );
+    assert.equal(rows.length, 2);
+    assert.deepEqual([report.desirable, report.undesirable], [1, 1]);
+    assert.deepEqual(rejected, {
+      'prompt is missing': 1,
+      'completion is missing': 1,
+      'prompt is empty': 1,
+      'completion is empty': 1,
+      'completion is not text': 1,
+      'score is missing': 1,
+      'score is not a number': 2,
+      'score is in the neutral band': 1,
+    });
+  });
+});
+
 describe('the format is detected', () => {
   const cases: Record<string, unknown> = {
     trl: { prompt: 'q', chosen: 'a', rejected: 'b' },
@@ -210,6 +282,7 @@ describe('the format is detected', () => {
     oasst: { message_tree_id: 't', prompt: { text: 'q', role: 'prompter', replies: [] } },
     sharegpt: { conversations: [] },
     alpaca: { instruction: 'q', output: 'a' },
+    table: { Question: 'q', ANSWER: 'a' },
   };
   const detect = (dir: string, rows: readonly unknown[]) => {
     const file = join(dir, 'rows.jsonl');
@@ -226,11 +299,14 @@ describe('the format is detected', () => {
 
   test('or nothing is, which is an error', async (t) => {
     const dir = temporaryDirectory(t);
-    await assert.rejects(detect(dir, [{ question: 'q', answer: 'a' }]), {
+    await assert.rejects(detect(dir, [{ mail: 'q' }, { mail: 'q', ours: 'a' }]), {
       name: 'ConfigError',
-      message: /of no format that is known \(columns: question, answer\); those that are: trl, /,
+      message: /of no format that is known \(columns: mail, ours\): name .* with --prompt-column and --compl/,
     });
-    await assert.rejects(detect(dir, []), { name: 'ConfigError', message: /no row is an object/ });
+    await assert.rejects(detect(dir, []), {
+      name: 'ConfigError',
+      message: /its first rows are not JSON; a table of text is known by its name, \*\.csv or \*\.tsv/,
+    });
     await assert.rejects(detect(dir, [cases['alpaca'], cases['shp']]), {
       name: 'ConfigError',
       message: /several formats \(alpaca, shp\): choose one with --from/,

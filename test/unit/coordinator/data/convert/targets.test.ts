@@ -93,7 +93,10 @@ describe('to score', () => {
 
   test('the column of the score may be told', async (t) => {
     const row = { prompt: 'q', completion: 'a', score: 1, helpfulness: 3 };
-    const converted = await convertRows(t, [row], { target: 'score', scoreColumn: 'helpfulness' });
+    const converted = await convertRows(t, [row], {
+      target: 'score',
+      judgement: { label: null, score: 'helpfulness' },
+    });
     assert.deepEqual(converted.rows, [{ prompt: 'q', completion: 'a', score: 3 }]);
   });
 
@@ -140,7 +143,7 @@ describe('the file that is written', () => {
   const options = {
     source: SOURCES.trl,
     target: 'binary',
-    scoreColumn: null,
+    judgement: { label: null, score: null },
     threshold: null,
     neutral: null,
     onePerPromptSeed: null,
@@ -156,7 +159,9 @@ describe('the file that is written', () => {
     const input = inputFile(dir, [judged('q', '', true), 3]);
     await assert.rejects(convertFile(input, join(dir, 'out.jsonl'), options, new AbortController().signal), {
       name: 'ConfigError',
-      message: `${input}: none of 2 rows can be converted (1: completion is empty; 1: not a JSON object)`,
+      message:
+        `${input}: none of 2 rows can be converted (1: completion is empty; 1: not a JSON object); ` +
+        `"prospect data inspect ${input}" shows its columns`,
     });
     assert.deepEqual(readdirSync(dir), ['in.jsonl']);
   });

@@ -99,6 +99,16 @@ describe('a row of more bytes than may be', () => {
   }
 });
 
+test('a workbook is an error that says what to save it as', async (t) => {
+  const dir = temporaryDirectory(t);
+  for (const magic of [Buffer.from('PK\x03\x04'), Buffer.of(0xd0, 0xcf, 0x11, 0xe0, 0xa1)]) {
+    await assert.rejects(readContent(dir, 'rows.xlsx', magic), {
+      name: 'ConfigError',
+      message: /rows\.xlsx: an Excel workbook or a zip archive: save the sheet as "CSV UTF-8"$/,
+    });
+  }
+});
+
 test('a gzip file that ends early is an error', async (t) => {
   const content = gzipSync(toJsonLines(Array.from({ length: 100 }, (_, i) => ({ prompt: `row ${i}` }))));
   await assert.rejects(readContent(temporaryDirectory(t), 'rows.jsonl.gz', content.subarray(0, -20)), {

@@ -11,7 +11,9 @@ export function inAllFormats(rows: readonly WrittenRow[]): ReadonlyMap<string, B
     ['rows.jsonl', toJsonLines(rows)],
     ['rows.json', Buffer.from(JSON.stringify(rows))],
     ['pretty.json', Buffer.from(JSON.stringify(rows, null, 2))],
-    ['rows.csv', Buffer.from(toCsv(rows))],
+    ['rows.csv', Buffer.from(toCsv(rows, ','))],
+    ['semicolons.csv', Buffer.from(toCsv(rows, ';'))],
+    ['rows.tsv', Buffer.from(toCsv(rows, '\t'))],
   ]);
   const gzipped = [...text].map(([name, content]) => [`${name}.gz`, gzipSync(content)] as const);
   return new Map([...text, ...gzipped, ['rows.parquet', toParquet(rows)]]);
@@ -21,10 +23,10 @@ export function toJsonLines(rows: readonly unknown[]): Buffer {
   return Buffer.from(rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
 }
 
-function toCsv(rows: readonly WrittenRow[]): string {
+function toCsv(rows: readonly WrittenRow[], delimiter: string): string {
   const columns = columnsOf(rows);
-  const records = rows.map((row) => columns.map((column) => toCell(row[column])).join(','));
-  return [columns.join(','), ...records].map((record) => `${record}\r\n`).join('');
+  const records = rows.map((row) => columns.map((column) => toCell(row[column])).join(delimiter));
+  return [columns.join(delimiter), ...records].map((record) => `${record}\r\n`).join('');
 }
 
 function toCell(value: unknown): string {

@@ -70,7 +70,7 @@ test('a file without a sound row is an error', async (t) => {
   await assert.rejects(inspect(t, [{ instruction: 'q', output: 'a' }]), {
     name: 'ConfigError',
     message:
-      /none of 1 rows can be trained on \(1: prompt is missing\); "prospect data convert" reads other formats/,
+      /none of 1 rows can be trained on \(1: prompt is missing\); "prospect data inspect \S+", without --model, shows/,
   });
 });
 

@@ -1,4 +1,4 @@
-import { packagePath } from '../../../../../deploy/cli/package.js';
+import { packagePath } from '../../../../../lib/package.js';
 import {
   readPodTemplate,
   type PodTemplate,

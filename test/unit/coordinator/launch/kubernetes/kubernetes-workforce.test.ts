@@ -42,6 +42,7 @@ async function makeCluster(t: TestContext): Promise<Cluster> {
   const events: WorkforceEvents = {
     started: (workerId) => told.push(`started ${workerId}`),
     exited: (workerId, { code, signal }) => told.push(`exited ${workerId} ${code ?? signal ?? 'never'}`),
+    left: () => undefined,
     gone: (workerId, reason) => told.push(`gone ${workerId} ${reason}`),
     waits: (reason) => told.push(`waits ${reason}`),
     failed: (error) => failures.push(error),
@@ -183,7 +184,7 @@ test('at the end the Job goes, and its pods', async (t) => {
     server.all('pods').map(({ metadata }) => metadata.name),
     [settings.pod],
   );
-  assert.equal(server.watches, 0);
+  await waitUntil(() => server.watches === 0, 'the end of the watches');
 });
 
 test('workers that are told to end are waited for', async (t) => {
@@ -213,11 +214,12 @@ test('a Job that fails by bad input is the user’s matter, any other failure is
     ['PodFailurePolicy', ConfigError],
     ['MaxFailedIndexesExceeded', RunError],
   ] as const) {
-    const { controller, failures } = await startRun(t);
+    const { controller, failures, heard } = await startRun(t);
+    const condition = { status: 'True', reason, message: 'words' };
+    controller.setJobStatus(job, { conditions: [{ ...condition, type: 'FailureTarget' }] });
     controller.end(job, 0, 2, '{"msg":"bad model"}');
-    controller.setJobStatus(job, {
-      conditions: [{ type: 'Failed', status: 'True', reason, message: 'words' }],
-    });
+    await heard('exited worker-0 2');
+    controller.setJobStatus(job, { conditions: [{ ...condition, type: 'Failed' }] });
     await waitUntil(() => failures.length === 1, 'the failure');
     assert.ok(failures[0] instanceof kind);
     assert.match(failures[0].message, /^the Job prospect-run-1 has failed: words \(pod .*: bad model\)$/);

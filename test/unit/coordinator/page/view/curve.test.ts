@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { addPoint, emptyCurve, MAX_BUCKETS } from '../../../../../coordinator/page/view/curve.js';
+import { addPoint, curveKeys, emptyCurve, MAX_BUCKETS } from '../../../../../coordinator/page/view/curve.js';
 
 describe('a curve', () => {
   test('holds every step as long as there are few', () => {
-    const curve = emptyCurve();
+    const curve = emptyCurve(curveKeys);
     addPoint(curve, 1, { loss: 3, kl: null });
     addPoint(curve, 2, { loss: 1, kl: 0.5 });
     assert.deepEqual([curve.width, curve.steps], [1, [1, 2]]);
@@ -23,7 +23,7 @@ describe('a curve', () => {
     const steps = Array.from({ length: 20_000 }, (_, i) => i + 1).filter(
       (step) => step < 5000 || step > 5700,
     );
-    const curve = emptyCurve();
+    const curve = emptyCurve(curveKeys);
     for (const step of steps) addPoint(curve, step, { loss: valueOf(step) });
     assert.ok(curve.steps.length <= MAX_BUCKETS);
     assert.equal(curve.width, 32);

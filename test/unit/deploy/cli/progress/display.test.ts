@@ -14,6 +14,7 @@ function record(interactive: boolean): { output: Output; written: () => string }
     write,
     line: (line: string) => write(`${line}\n`),
     interactive,
+    ready: () => Promise.resolve(true),
     columns: () => 60,
   };
   return { output, written: () => text };
@@ -44,14 +45,32 @@ test('a log gets the first step, the last one, and one every two seconds', () =>
   assert.ok(!written().includes('\r'));
 });
 
-test('a terminal gets one line, redrawn at every step and left behind at the end', () => {
+test('a terminal gets one line, redrawn as often as one can see and left behind at the end', (t) => {
+  t.mock.timers.enable({ apis: ['Date', 'setTimeout'] });
   const { output, written } = record(true);
-  play(output, 10);
-  const lines = written().split('\n');
-  assert.equal(lines.length, 2);
-  assert.equal(lines[1], '');
-  assert.equal(lines[0]!.split('\r\u001b[2K').length, 12);
-  assert.match(lines[0]!, /10\/10[^\r]*$/);
+  const drawn = () =>
+    written()
+      .split('\n')
+      .map((line) => line.split('\r\u001b[2K').slice(1));
+  const display = createProgressDisplay(output);
+  const stage = { stage: 1, stageCount: 1, method: 'sft', totalSteps: 100, committedSteps: 0 };
+  const metrics = { loss: 1, kl: null, 'rewards/margins': null, num_tokens: 10 };
+  const commit = (step: number) =>
+    display.update(commitStep(beginStage(stage, 0), { ...metrics, step }, step), step);
+  commit(1);
+  for (let step = 2; step <= 50; step++) commit(step);
+  assert.equal(drawn()[0]!.length, 1, 'all at once');
+  t.mock.timers.tick(1_000);
+  assert.match(drawn()[0]!.at(-1)!, / 50\/100 /);
+  assert.equal(drawn()[0]!.length, 2);
+  commit(51);
+  commit(100);
+  assert.match(drawn()[0]!.at(-1)!, / 100\/100 /);
+  assert.deepEqual(drawn()[1], []);
+  const end = written();
+  display.end();
+  t.mock.timers.tick(1_000);
+  assert.equal(written(), end);
 });
 
 test('a notice goes above the progress line, which is drawn again below it', () => {

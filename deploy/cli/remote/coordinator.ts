@@ -1,0 +1,87 @@
+import { credentials, type ChannelOptions, type Client } from '@grpc/grpc-js';
+import { ConfigError, RunError } from '../../../lib/errors.js';
+import { isLoopback } from '../../../lib/loopback.js';
+import { parseListen } from '../../../lib/monitoring-server.js';
+import { connect } from '../../../proto/calls.js';
+import type { v1 } from '../../../proto/services.js';
+import { CoordinatorLost, getCoordinator } from '../runs/run-client.js';
+
+export const COORDINATOR_VARIABLE = 'PROSPECT_COORDINATOR';
+
+export interface CoordinatorAddress {
+  /** host:port */
+  readonly address: string;
+  /** What a command needs to mean the same coordinator from this shell, a space before it; empty for nothing. */
+  readonly flag: string;
+}
+
+/** A coordinator that has answered. */
+export interface Coordinator extends CoordinatorAddress {
+  readonly client: Client;
+  readonly about: v1.GetCoordinatorResponse;
+}
+
+/** Longest time for a first answer: of a machine that is there, it takes milliseconds. */
+const contactMs = 10_000;
+
+const options: ChannelOptions = {
+  // One that comes back is noticed soon; grpc-js would ask less and less often.
+  'grpc.initial_reconnect_backoff_ms': 200,
+  'grpc.max_reconnect_backoff_ms': 1_000,
+  // Proxies of the environment are made for the web.
+  'grpc.enable_http_proxy': 0,
+};
+
+/** Asks the coordinator what it is, and hands it to `body`. @throws RunError where none answers */
+export async function withCoordinator<T>(
+  { address, flag }: CoordinatorAddress,
+  body: (coordinator: Coordinator) => Promise<T>,
+): Promise<T> {
+  const client = connect(address, credentials.createInsecure(), options);
+  try {
+    const about = await contact(client, address);
+    return await body({ client, address, flag, about });
+  } finally {
+    client.close();
+  }
+}
+
+async function contact(client: Client, address: string): Promise<v1.GetCoordinatorResponse> {
+  const signal = AbortSignal.timeout(contactMs);
+  try {
+    return await getCoordinator(client, { signal });
+  } catch (error) {
+    if (!signal.aborted && !(error instanceof CoordinatorLost)) throw error;
+    const why = signal.aborted ? `it said nothing for ${contactMs / 1000} s` : reasonOf(error as Error);
+    throw new RunError(
+      `no coordinator answers at ${address} (${why}): start one by prospect coordinator --state-dir DIR, ` +
+        `or name another by --coordinator or ${COORDINATOR_VARIABLE}`,
+    );
+  }
+}
+
+/** What of grpc-js's words says something. */
+function reasonOf({ message }: Error): string {
+  const refused = /Last error: (?:Error: )?(.*?)\.? Resolution note/.exec(message)?.[1];
+  const unresolved = /Name resolution failed/.test(message) ? 'there is no such host' : undefined;
+  return refused ?? unresolved ?? message;
+}
+
+/** @throws ConfigError for what is not host:port */
+export function requireAddress(text: string): string {
+  if (parseListen(text).port > 0) return text;
+  throw new ConfigError(`"${text}" has no port that can be asked`);
+}
+
+/** Where a run's live page is, for someone on this machine; null where it cannot be seen from here. */
+export function pageLink(
+  { address, about }: Pick<Coordinator, 'address' | 'about'>,
+  runId: string,
+): string | null {
+  if (about.pageAddress === '') return null;
+  const page = parseListen(about.pageAddress);
+  const { host } = parseListen(address);
+  const isEverywhere = page.host === '0.0.0.0' || page.host === '[::]' || page.host === '::';
+  if (isLoopback(page.host) && !isLoopback(host)) return null;
+  return `http://${isEverywhere ? host : page.host}:${page.port}/runs/${encodeURIComponent(runId)}`;
+}
