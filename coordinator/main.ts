@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util';
 import { ConfigError, ExitCode, messageOf, UserError } from '../lib/errors.js';
 import { createLogger } from '../lib/log.js';
 import { announceFailure } from '../lib/process/lifeline.js';
-import { launcherFlags, readLauncher } from './launch/options.js';
+import { isQueuedElsewhere, launcherFlags, readLauncher } from './launch/options.js';
 import { runCoordinator, sharedPaths, type ProgramOptions } from './program.js';
 
 const log = createLogger('coordinator');
@@ -11,7 +11,7 @@ const log = createLogger('coordinator');
 /*
  * The coordinator as a process of its own:
  *
- *     node coordinator/main.js --state-dir DIR --listen 127.0.0.1:0 [--metrics-listen 127.0.0.1:0]
+ *     node coordinator/main.js --state-dir DIR [--storage-dir DIR] --listen 127.0.0.1:0 [--metrics-listen 127.0.0.1:0]
  *       [--shared-root DIR]… [--max-workers N] [--page-token-file FILE] --worker-entry FILE --reference-entry FILE
  *
  * or, with workers on a cluster, in place of the last line (the chart's coordinator does that):
@@ -19,11 +19,14 @@ const log = createLogger('coordinator');
  *       --launcher kubernetes --pod NAME --namespace NAME --worker-template FILE --gpu-resource NAME
  *       --gpus-per-node COUNT --reference-mode dedicated|shared --queueing none|kueue|volcano [--queue NAME]
  *
+ * Uploads, and the outputs of runs that name no place, go to --storage-dir, which workers see under the same path; without
+ * it, to --state-dir.
  * Without --shared-root, runs may name any path of this machine.
  */
 const text = { type: 'string' } as const;
 const commandLine = {
   'state-dir': text,
+  'storage-dir': text,
   listen: { ...text, default: '127.0.0.1:0' },
   'metrics-listen': text,
   'shared-root': { ...text, multiple: true },
@@ -45,13 +48,13 @@ function readOptions(): ProgramOptions {
   if (values['state-dir'] === undefined) throw new ConfigError('--state-dir is missing');
   const stateDir = resolve(values['state-dir']);
   const roots = values['shared-root'];
-  const maxWorkers = values['max-workers'];
   return {
     stateDir,
+    storageDir: resolve(values['storage-dir'] ?? stateDir),
     listen: values.listen,
     metricsListen: values['metrics-listen'] ?? null,
     paths: roots === undefined ? { kind: 'any' } : sharedPaths(roots),
-    maxWorkers: maxWorkers === undefined ? null : parseMaxWorkers(maxWorkers),
+    maxWorkers: readMaxWorkers(values['max-workers'], isQueuedElsewhere(values)),
     pageTokenFile: values['page-token-file'] ?? null,
     makeLauncher: readLauncher(values, stateDir, log),
     log,
@@ -59,7 +62,8 @@ function readOptions(): ProgramOptions {
 }
 
 /** @throws ConfigError */
-function parseMaxWorkers(text: string): number {
+function readMaxWorkers(text: string | undefined, queuedElsewhere: boolean): number | null {
+  if (text === undefined) return queuedElsewhere ? Number.POSITIVE_INFINITY : null;
   const count = Number(text);
   if (Number.isSafeInteger(count) && count >= 1) return count;
   throw new ConfigError(`--max-workers must be a whole number of at least 1, not ${text}`);

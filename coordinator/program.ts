@@ -12,7 +12,7 @@ import type { PathPolicy } from './service/path-policy.js';
 /** What a coordinator that is a process of its own is started with. */
 export interface ProgramOptions extends Pick<
   CoordinatorOptions,
-  'stateDir' | 'listen' | 'metricsListen' | 'paths' | 'maxWorkers' | 'makeLauncher' | 'log'
+  'stateDir' | 'storageDir' | 'listen' | 'metricsListen' | 'paths' | 'maxWorkers' | 'makeLauncher' | 'log'
 > {
   /** Null for the environment's PROSPECT_PAGE_TOKEN, if any. */
   readonly pageTokenFile: string | null;

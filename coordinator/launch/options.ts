@@ -31,6 +31,11 @@ type Values = Readonly<Partial<Record<keyof typeof launcherFlags, string>>>;
 /** Makes the launcher that tells workers this address, where its kind tells them any. */
 export type MakeLauncher = (coordinatorAddress: string) => Launcher | Promise<Launcher>;
 
+/** Whether the cluster's queue decides when a run begins, so that the coordinator must not. */
+export function isQueuedElsewhere({ queueing }: Values): boolean {
+  return queueing === 'kueue' || queueing === 'volcano';
+}
+
 /** @throws ConfigError where a flag is missing, wrong, or another launcher's */
 export function readLauncher(values: Values, stateDir: string, log: Logger): MakeLauncher {
   const { launcher } = values;
