@@ -1,7 +1,9 @@
+import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { ConfigError, ExitCode, messageOf, UserError } from '../lib/errors.js';
 import { createLogger } from '../lib/log.js';
 import { announceFailure } from '../lib/process/lifeline.js';
+import { isQueuedElsewhere, launcherFlags, readLauncher } from './launch/options.js';
 import { runCoordinator, sharedPaths, type ProgramOptions } from './program.js';
 
 const log = createLogger('coordinator');
@@ -9,21 +11,28 @@ const log = createLogger('coordinator');
 /*
  * The coordinator as a process of its own:
  *
- *     node coordinator/main.js --state-dir DIR --listen 127.0.0.1:0 [--metrics-listen 127.0.0.1:0]
+ *     node coordinator/main.js --state-dir DIR [--storage-dir DIR] --listen 127.0.0.1:0 [--metrics-listen 127.0.0.1:0]
  *       [--shared-root DIR]… [--max-workers N] [--page-token-file FILE] --worker-entry FILE --reference-entry FILE
  *
+ * or, with workers on a cluster, in place of the last line (the chart's coordinator does that):
+ *
+ *       --launcher kubernetes --pod NAME --namespace NAME --worker-template FILE --gpu-resource NAME
+ *       --gpus-per-node COUNT --reference-mode dedicated|shared --queueing none|kueue|volcano [--queue NAME]
+ *
+ * Uploads, and the outputs of runs that name no place, go to --storage-dir, which workers see under the same path; without
+ * it, to --state-dir.
  * Without --shared-root, runs may name any path of this machine.
  */
 const text = { type: 'string' } as const;
 const commandLine = {
   'state-dir': text,
+  'storage-dir': text,
   listen: { ...text, default: '127.0.0.1:0' },
   'metrics-listen': text,
   'shared-root': { ...text, multiple: true },
   'max-workers': text,
   'page-token-file': text,
-  'worker-entry': text,
-  'reference-entry': text,
+  ...launcherFlags,
 } as const;
 
 function parseCommandLine() {
@@ -36,28 +45,25 @@ function parseCommandLine() {
 
 function readOptions(): ProgramOptions {
   const values = parseCommandLine();
-  const required = (name: 'state-dir' | 'worker-entry' | 'reference-entry'): string => {
-    const value = values[name];
-    if (value === undefined) throw new ConfigError(`--${name} is missing`);
-    return value;
-  };
+  if (values['state-dir'] === undefined) throw new ConfigError('--state-dir is missing');
+  const stateDir = resolve(values['state-dir']);
   const roots = values['shared-root'];
-  const maxWorkers = values['max-workers'];
   return {
-    stateDir: required('state-dir'),
+    stateDir,
+    storageDir: resolve(values['storage-dir'] ?? stateDir),
     listen: values.listen,
     metricsListen: values['metrics-listen'] ?? null,
     paths: roots === undefined ? { kind: 'any' } : sharedPaths(roots),
-    maxWorkers: maxWorkers === undefined ? null : parseMaxWorkers(maxWorkers),
+    maxWorkers: readMaxWorkers(values['max-workers'], isQueuedElsewhere(values)),
     pageTokenFile: values['page-token-file'] ?? null,
-    workerEntry: required('worker-entry'),
-    referenceEntry: required('reference-entry'),
+    makeLauncher: readLauncher(values, stateDir, log),
     log,
   };
 }
 
 /** @throws ConfigError */
-function parseMaxWorkers(text: string): number {
+function readMaxWorkers(text: string | undefined, queuedElsewhere: boolean): number | null {
+  if (text === undefined) return queuedElsewhere ? Number.POSITIVE_INFINITY : null;
   const count = Number(text);
   if (Number.isSafeInteger(count) && count >= 1) return count;
   throw new ConfigError(`--max-workers must be a whole number of at least 1, not ${text}`);

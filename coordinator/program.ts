@@ -5,7 +5,6 @@ import type { Logger } from '../lib/log.js';
 import { isLoopback } from '../lib/loopback.js';
 import { parseListen } from '../lib/monitoring-server.js';
 import { announceReady, exitWithParent } from '../lib/process/lifeline.js';
-import { ProcessLauncher } from './launch/process-launcher.js';
 import { readPageToken } from './page/token.js';
 import { startCoordinator, type Coordinator, type CoordinatorOptions } from './server.js';
 import type { PathPolicy } from './service/path-policy.js';
@@ -13,14 +12,10 @@ import type { PathPolicy } from './service/path-policy.js';
 /** What a coordinator that is a process of its own is started with. */
 export interface ProgramOptions extends Pick<
   CoordinatorOptions,
-  'listen' | 'metricsListen' | 'paths' | 'maxWorkers' | 'log'
+  'stateDir' | 'storageDir' | 'listen' | 'metricsListen' | 'paths' | 'maxWorkers' | 'makeLauncher' | 'log'
 > {
-  readonly stateDir: string;
   /** Null for the environment's PROSPECT_PAGE_TOKEN, if any. */
   readonly pageTokenFile: string | null;
-  /** Compiled JavaScript files of the two programs. */
-  readonly workerEntry: string;
-  readonly referenceEntry: string;
 }
 
 /** What whoever starts the program adds to it. */
@@ -45,17 +40,13 @@ export async function runCoordinator(
   options: ProgramOptions,
   hooks: Partial<ProgramHooks> = {},
 ): Promise<void> {
-  const { log, listen, workerEntry, referenceEntry } = options;
+  const { log, listen } = options;
   requirePrivate(listen, process.env);
   const pageToken = readPageToken(options.pageTokenFile, process.env, log);
-  const stateDir = resolve(options.stateDir);
   await hooks.prepare?.();
   const coordinator = await startCoordinator({
     ...options,
-    stateDir,
     pageToken,
-    makeLauncher: (coordinatorAddress) =>
-      new ProcessLauncher({ workerEntry, referenceEntry, coordinatorAddress, stateDir }),
     onFatal: (error) => {
       log.fatal({ err: error }, 'the journal cannot be written');
       process.exit(ExitCode.failed);

@@ -16,7 +16,7 @@ import { pageAccess } from './page/access.js';
 import { livePage } from './page/page.js';
 import { executeRun } from './runs/execute.js';
 import { RunQueue } from './runs/run-queue.js';
-import type { RunState } from './runs/state.js';
+import { hasEnded, type RunState } from './runs/state.js';
 import type { PathPolicy } from './service/path-policy.js';
 import { runHandlers } from './service/run-service.js';
 import { toStatus } from './service/status.js';
@@ -30,6 +30,11 @@ const LAST_WORDS_MS = 1_000;
 
 export interface CoordinatorOptions {
   readonly stateDir: string;
+  /**
+   * Where uploads are, and the outputs of runs that name no place; workers see it under the same path. Absent for the state
+   * directory.
+   */
+  readonly storageDir?: string;
   /** Where the gRPC services listen, `host:port`; port 0 for any free one. */
   readonly listen: string;
   /** Where metrics and health are served over HTTP, `host:port`; null for nowhere. */
@@ -39,8 +44,8 @@ export interface CoordinatorOptions {
   /** Where the paths of submitted runs may lead. */
   readonly paths: PathPolicy;
   /** Makes the launcher, which tells workers the coordinator's address. */
-  readonly makeLauncher: (coordinatorAddress: string) => Launcher;
-  /** Of all runs together; null for one run at a time, with as many as it wants. */
+  readonly makeLauncher: (coordinatorAddress: string) => Launcher | Promise<Launcher>;
+  /** Of all runs together; Infinity where others queue runs; null for one run at a time, with as many as it wants. */
   readonly maxWorkers: number | null;
   readonly cluster?: Partial<ClusterSettings>;
   readonly log: Logger;
@@ -69,10 +74,11 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     log.warn({ runId: id }, 'the run was under way when the coordinator ended: it goes on');
   }
 
-  const uploads = join(options.stateDir, 'uploads');
+  const storageDir = options.storageDir ?? options.stateDir;
+  const uploads = join(storageDir, 'uploads');
   const store = new UploadStore(uploads);
   const trees = new UploadTrees(join(uploads, 'trees'), store);
-  const places = { paths: options.paths, trees, runsDir: join(options.stateDir, 'runs') };
+  const places = { paths: options.paths, trees, runsDir: join(storageDir, 'runs') };
 
   const crews: OpenCrews = new Map();
   const telemetry = new Telemetry(() => countStates(journal));
@@ -96,7 +102,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   const about = () => ({
     version: packageVersion(),
     sharedRoots: options.paths.kind === 'shared' ? [...options.paths.roots] : [],
-    maxWorkers: queue.maxWorkers ?? 0,
+    maxWorkers: maxWorkers === Number.POSITIVE_INFINITY ? 0 : (maxWorkers ?? 0),
     workersInUse: queue.workersInUse,
     pageAddress: page?.address ?? '',
   });
@@ -117,7 +123,11 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   try {
     await trees.removeLeftovers();
     const address = await bind(server, options.listen);
-    launcher = options.makeLauncher(address);
+    launcher = await options.makeLauncher(address);
+    await launcher.endLeftovers((runId) => {
+      const run = journal.findRun(runId);
+      return run !== undefined && !hasEnded(run.state);
+    });
     if (options.metricsListen !== null) {
       const monitored = { metrics: () => telemetry.registry.metrics(), ready: () => ready };
       const access = pageAccess(parseListen(options.metricsListen).host, options.pageToken ?? null);

@@ -3,13 +3,15 @@ import { parseArgs } from 'node:util';
 import { ConfigError, ExitCode, RunError, messageOf } from '../lib/errors.js';
 import { createLogger, type Logger } from '../lib/log.js';
 import { MonitoringServer } from '../lib/monitoring-server.js';
-import { exitWithParent } from '../lib/process/lifeline.js';
+import { announceReady, exitWithParent } from '../lib/process/lifeline.js';
 import { v1 } from '../proto/services.js';
 import { CheckpointWriter } from './checkpoint/checkpoint-writer.js';
 import { Collective } from './collective/collective.js';
 import { EngineThread } from './compute/engine-thread.js';
 import type { OpenPolicy, PolicyEngine, TensorFinal } from './compute/policy-engine.js';
 import { WorkerMetrics } from './metrics.js';
+import type { ReferenceObserver } from './reference/client.js';
+import { tellSupervisor } from './supervisor/notices.js';
 import { configureThreads, readFingerprint } from './tensorflow/environment.js';
 import { CoordinatorLink } from './trainer/coordinator-link.js';
 import { Session } from './trainer/session.js';
@@ -30,6 +32,8 @@ interface WorkerOptions {
   readonly collectiveTimeoutMs: number;
   /** host:port to serve /metrics on, or null. */
   readonly metricsListen: string | null;
+  /** Of a replica that this node has anyway; null to use the one that the coordinator names. */
+  readonly referenceSocket: string | null;
 }
 
 function readOptions(): WorkerOptions {
@@ -42,9 +46,10 @@ function readOptions(): WorkerOptions {
       threads: { type: 'string' },
       'collective-timeout-ms': { type: 'string', default: '600000' },
       'metrics-listen': { type: 'string' },
+      'reference-socket': { type: 'string' },
     },
   });
-  const need = (name: Exclude<keyof typeof values, 'metrics-listen'>): string => {
+  const need = (name: Exclude<keyof typeof values, 'metrics-listen' | 'reference-socket'>): string => {
     const value = values[name];
     if (value === undefined) throw new ConfigError(`worker: --${name} is missing`);
     return value;
@@ -63,6 +68,7 @@ function readOptions(): WorkerOptions {
     threads: count('threads'),
     collectiveTimeoutMs: count('collective-timeout-ms'),
     metricsListen: values['metrics-listen'] ?? null,
+    referenceSocket: values['reference-socket'] ?? null,
   };
 }
 
@@ -84,6 +90,15 @@ function leaveOnSignal(link: CoordinatorLink, log: Logger): void {
   });
 }
 
+function observeReference(metrics: WorkerMetrics, log: Logger): ReferenceObserver {
+  return {
+    wanted: (stage, model) => tellSupervisor({ kind: 'reference-wanted', stage, model }),
+    answered: (cached) => metrics.observeReference(cached),
+    lost: (reason) => log.warn({ reason }, 'the reference replica does not answer: waiting for it'),
+    back: () => log.info('the reference replica answers again'),
+  };
+}
+
 /** Joins the run and trains until the coordinator says stop. Returns the exit code. */
 async function work(options: WorkerOptions, log: Logger): Promise<number> {
   configureThreads(options.threads);
@@ -97,7 +112,7 @@ async function work(options: WorkerOptions, log: Logger): Promise<number> {
           metrics: () => metrics.render(),
           ready: () => true,
         });
-  const { runId, workerId, listenHost, collectiveTimeoutMs } = options;
+  const { runId, workerId, listenHost, collectiveTimeoutMs, referenceSocket } = options;
   const collective = await Collective.bind({ runId, host: listenHost, timeoutMs: collectiveTimeoutMs });
   const policy = new EngineThread<OpenPolicy, PolicyEngine, TensorFinal>(
     new URL('./compute/policy-thread.js', import.meta.url),
@@ -112,12 +127,13 @@ async function work(options: WorkerOptions, log: Logger): Promise<number> {
     policy,
     collective,
     checkpoints,
-    onStep: (task, outcome) => metrics.observeStep(task, outcome),
-    referenceObserver: {
-      answered: (cached) => metrics.observeReference(cached),
-      lost: (reason) => log.warn({ reason }, 'the reference replica is gone: waiting for it'),
-      back: () => log.info('the reference replica is back'),
+    onJoined: () => announceReady(monitoring === null ? {} : { metricsAddress: monitoring.address }),
+    onStep: (task, outcome) => {
+      metrics.observeStep(task, outcome);
+      tellSupervisor({ kind: 'step-done' });
     },
+    referenceSocket,
+    referenceObserver: observeReference(metrics, log),
   });
   try {
     const reason = await Promise.race([session.run(), link.stopped]);
@@ -139,7 +155,8 @@ async function work(options: WorkerOptions, log: Logger): Promise<number> {
 const log = createLogger('worker');
 exitWithParent(() => process.exit(ExitCode.failed));
 try {
-  process.exitCode = await work(readOptions(), log);
+  const options = readOptions();
+  process.exitCode = await work(options, log.child({ workerId: options.workerId }));
 } catch (error) {
   log.error({ err: error }, messageOf(error));
   process.exitCode = error instanceof RunError ? ExitCode.failed : ExitCode.badInput;

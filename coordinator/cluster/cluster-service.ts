@@ -2,7 +2,7 @@ import type { ServerDuplexStream } from '@grpc/grpc-js';
 import type { Handlers } from '../../proto/calls.js';
 import { v1, type clusterService } from '../../proto/services.js';
 import { NotFoundError, toStatus } from '../service/status.js';
-import type { Crew, Session } from './crew.js';
+import { NoPlace, type Crew, type Session } from './crew.js';
 
 type JoinStream = ServerDuplexStream<v1.JoinRequest, v1.JoinResponse.$Properties>;
 
@@ -25,7 +25,8 @@ function joinCrew(call: JoinStream, crews: OpenCrews): void {
     try {
       session = admit(message, call, crews);
     } catch (error) {
-      call.emit('error', toStatus(error));
+      if (error instanceof NoPlace) session = sendAway(call, error.message);
+      else call.emit('error', toStatus(error));
     }
   });
 
@@ -35,6 +36,13 @@ function joinCrew(call: JoinStream, crews: OpenCrews): void {
   };
   call.once('end', closed);
   call.once('cancelled', closed);
+}
+
+/** Nothing has gone wrong: the worker ends as one does that is not needed any more. What it says meanwhile is void. */
+function sendAway(call: JoinStream, reason: string): Session {
+  call.write({ stop: { reason } });
+  call.end();
+  return { received: () => undefined, closed: () => undefined };
 }
 
 function admit({ hello }: v1.JoinRequest, call: JoinStream, crews: OpenCrews): Session {

@@ -1,7 +1,7 @@
 import { RunError } from '../../lib/errors.js';
-import type { ProcessExit } from '../../lib/process/child.js';
 import { v1 } from '../../proto/services.js';
 import type { MemberRecord } from '../journal/records.js';
+import type { WorkerExit } from '../launch/launcher.js';
 import { CrewMember, type Farewell, type FromWorker, type WorkerStream } from './crew-member.js';
 import { Departure } from './departure.js';
 import { Generation } from './generation.js';
@@ -10,6 +10,9 @@ import { differenceFrom, readHello } from './hello.js';
 import type { Evidence, Loss } from './loss.js';
 import { News } from './news.js';
 import type { ClusterSettings } from './settings.js';
+
+/** The run does not want this worker, or not yet: it may end, and nothing is wrong. */
+export class NoPlace extends RunError {}
 
 /** Who keeps the crew's processes going. */
 export interface CrewKeeper {
@@ -65,13 +68,13 @@ export class Crew {
 
   // ---- told by the streams' handler and by the launcher ----
 
-  /** Takes a worker in. Throws a RunError that says why not. */
+  /** Takes a worker in. @throws NoPlace; RunError that says why it cannot have one */
   admit(hello: v1.Hello.$Properties, stream: WorkerStream): Session {
     const introduction = readHello(hello);
     const { record, sessionId } = introduction;
     const { workerId } = record;
     if (this.#closed || !this.#keeper.expects(workerId) || this.#released.has(workerId)) {
-      throw new RunError(`this run has no place for ${workerId}`);
+      throw new NoPlace(`this run has no place for ${workerId}`);
     }
     if (this.#condemned.has(sessionId)) throw new RunError(`${workerId} was given up already`);
     this.#first ??= record;
@@ -93,7 +96,7 @@ export class Crew {
     };
   }
 
-  exited(workerId: string, exit: ProcessExit): void {
+  exited(workerId: string, exit: WorkerExit): void {
     if (this.#closed) return;
     const leaving = this.#released.get(workerId);
     this.#released.delete(workerId);
@@ -209,14 +212,23 @@ export class Crew {
 
   /** From now on workers may go. Those that are here are told to. */
   close(reason: string): void {
+    this.#end((member) => member.dismiss(reason));
+  }
+
+  /** Leaves those that are here to the next coordinator, which they look for. */
+  hangUp(): void {
+    this.#end((member) => member.hangUp());
+  }
+
+  // ---- inside ----
+
+  #end(part: (member: CrewMember) => void): void {
     if (this.#closed) return;
     this.#closed = true;
     clearInterval(this.#heartbeatTimer);
     for (const departure of this.#departures.values()) departure.callOff();
-    for (const member of this.#members.values()) member.dismiss(reason);
+    for (const member of this.#members.values()) part(member);
   }
-
-  // ---- inside ----
 
   #received(member: CrewMember, message: FromWorker): void {
     if (this.#members.get(member.workerId) !== member) return;

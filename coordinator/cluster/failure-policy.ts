@@ -13,6 +13,8 @@ export type LossKind =
   /** Its stream closed and it did not come back. */
   | 'stream-lost'
   | 'never-joined'
+  /** Its launcher does not start it again, whatever is asked. */
+  | 'gone'
   /** The others could not work with it, again and again. */
   | 'evicted'
   /** It asked to be let go. */
@@ -64,6 +66,7 @@ const policy = {
   'stream-lost': restart,
   'never-joined': restart,
   evicted: restart,
+  gone: () => 'give-worker-up',
   'worker-left': () => 'restart-worker',
   unlike: () => 'give-worker-up',
   'collective-failed': ({ inARow, suspected }: Of<'collective-failed'>) => {

@@ -1,5 +1,6 @@
 import { ExitCode } from '../../lib/errors.js';
-import { describeExit, type ProcessExit } from '../../lib/process/child.js';
+import { describeExit } from '../../lib/process/child.js';
+import type { WorkerExit } from '../launch/launcher.js';
 import type { LossKind } from './failure-policy.js';
 
 /** Why a worker is gone. */
@@ -16,7 +17,7 @@ export interface Evidence {
   /** What it said itself. */
   readonly report: { readonly reason: string; readonly config: boolean } | null;
   /** How its process ended, where the launcher knows. */
-  readonly exit: ProcessExit | null;
+  readonly exit: WorkerExit | null;
   /** Why it asked to be let go; null where it did not. */
   readonly leaving: string | null;
   /** What the coordinator itself found, which needs no more evidence. */
@@ -41,7 +42,9 @@ export function explain(evidence: Evidence, { settled }: { readonly settled: boo
   if (exit !== null && (stream !== 'open' || settled)) {
     if (leaving !== null) return { kind: 'worker-left', reason: left(leaving) };
     const kind = exit.code === ExitCode.badInput ? 'config-exit' : 'worker-died';
-    return { kind, reason: `${describeExit(exit)} in the middle of the run` };
+    const { lastWords = '' } = exit;
+    const end = `${describeExit(exit)} in the middle of the run`;
+    return { kind, reason: lastWords === '' ? end : `${end} (${lastWords})` };
   }
   if (!settled) return null;
   if (leaving !== null) return { kind: 'worker-left', reason: left(leaving) };

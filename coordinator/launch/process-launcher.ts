@@ -3,7 +3,18 @@ import { join } from 'node:path';
 import { spawnChild } from '../../lib/process/child.js';
 import { isServing } from '../../proto/health.js';
 import { makeSocketDirectory } from './socket-directory.js';
-import type { Launcher, LaunchedProcess, LaunchedReference, ReferenceSpec, WorkerSpec } from './launcher.js';
+import type {
+  Launcher,
+  LaunchedProcess,
+  LaunchedReference,
+  ReferenceSpec,
+  ReplicaLauncher,
+  RunSpec,
+  WorkerSpec,
+  Workforce,
+  WorkforceEvents,
+} from './launcher.js';
+import { ProcessWorkforce } from './process-workforce.js';
 
 export interface ProcessLauncherOptions {
   /** Compiled JavaScript files of the two programs. */
@@ -16,13 +27,23 @@ export interface ProcessLauncherOptions {
 }
 
 /** The embedded mode: workers and reference replicas as child processes on this machine. */
-export class ProcessLauncher implements Launcher {
+export class ProcessLauncher implements Launcher, ReplicaLauncher {
+  readonly replicas = this;
   readonly #options: ProcessLauncherOptions;
   readonly #socketDir: string;
 
   constructor(options: ProcessLauncherOptions) {
     this.#options = options;
     this.#socketDir = makeSocketDirectory(options.stateDir);
+  }
+
+  openRun(run: RunSpec, events: WorkforceEvents): Workforce {
+    return new ProcessWorkforce(run, events, (worker) => this.launchWorker(worker));
+  }
+
+  /** Whatever an earlier coordinator started has ended with it. */
+  endLeftovers(): Promise<void> {
+    return Promise.resolve();
   }
 
   launchWorker({ runId, workerId, threads, logFile }: WorkerSpec): LaunchedProcess {

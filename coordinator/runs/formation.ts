@@ -15,7 +15,7 @@ export class Formation {
 
   constructor(context: StageContext) {
     this.#context = context;
-    this.#patience = new Patience(context.run.cluster.joinTimeoutMs);
+    this.#patience = new Patience(context.fleet.begun, context.run.cluster.joinTimeoutMs);
   }
 
   /**
@@ -126,22 +126,25 @@ export class Formation {
   }
 }
 
-/** How long the first generation waits for all workers. */
+/** How long the first generation waits for all workers, from when the first one was started. */
 class Patience {
   /** Resolves when the time is over. */
   readonly over: Promise<void>;
   timedOut = false;
   #lasts = true;
-  readonly #timer: NodeJS.Timeout;
+  #timer: NodeJS.Timeout | undefined;
 
-  constructor(timeoutMs: number) {
+  constructor(begun: Promise<void>, timeoutMs: number) {
     let finish: () => void = () => undefined;
     this.over = new Promise((resolve) => (finish = resolve));
-    this.#timer = setTimeout(() => {
+    const expire = () => {
       this.timedOut = this.#lasts;
       this.#lasts = false;
       finish();
-    }, timeoutMs);
+    };
+    void begun.then(() => {
+      if (this.#lasts) this.#timer = setTimeout(expire, timeoutMs);
+    });
   }
 
   get lasts(): boolean {

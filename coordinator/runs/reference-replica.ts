@@ -1,21 +1,25 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { referenceModelOf } from '../../lib/config/reference-model.js';
 import type { RunConfig } from '../../lib/config/types.js';
 import { ConfigError, messageOf, RunError } from '../../lib/errors.js';
 import { needsOf } from '../../lib/methods/needs.js';
 import { describeExit } from '../../lib/process/child.js';
+import { restartDelayMs } from '../../lib/process/restart-delay.js';
 import { untilAborted } from '../../lib/abort.js';
 import type { ClusterSettings } from '../cluster/settings.js';
-import type { LaunchedReference, ReferenceSpec } from '../launch/launcher.js';
+import type { LaunchedReference, ReferenceSpec, ReplicaLauncher } from '../launch/launcher.js';
 import { notify, type ActiveRun } from './active-run.js';
 import { logFileOf } from './output-directory.js';
 import type { PreparedStage } from './prepare.js';
-import { restartDelayMs } from './restart-delay.js';
 
 /** A replica that ends so often without a step in between would do so for ever. */
 const MAX_FAILURES_IN_A_ROW = 5;
 
 /** A replica is dead when it misses as many health checks in a row: one that is late may be busy. */
 const MISSES_OF_THE_DEAD = 4;
+
+/** Stands for the socket of the replica that every node has of its own: workers there were told its path. */
+const NODE_REPLICA = 'node';
 
 /** The replica that serves now, whichever process that is. */
 export interface ServingReference {
@@ -24,7 +28,7 @@ export interface ServingReference {
 }
 
 /**
- * Runs `body` beside the frozen reference that the stage's method needs, once it serves. A replica that dies or hangs is
+ * Runs `body` beside the frozen reference that the stage's method needs, once it serves; at once where nodes have one each. A replica that dies or hangs is
  * started again on the same socket; its clients ask again, and nothing else notices. The run fails where it keeps dying.
  */
 export async function withReference(
@@ -34,13 +38,16 @@ export async function withReference(
   body: (reference: ServingReference | null) => Promise<void>,
 ): Promise<void> {
   if (!needsOf(stage.config.objective).reference) return body(null);
+  const { replicas } = run.launcher;
+  if (replicas === null) return body({ socket: NODE_REPLICA });
   const stageEnd = new AbortController();
   const signal = AbortSignal.any([run.signal, stageEnd.signal]);
   let tellServing!: (reference: ServingReference) => void;
   const serving = new Promise<ServingReference>((resolve) => (tellServing = resolve));
-  const kept = keepServing(run, specOf(run, config, stage), signal, tellServing).catch((error: unknown) =>
-    // Everyone who waits in this run is told, `body` and this function too.
-    run.fail(error as Error),
+  const kept = keepServing(run, replicas, specOf(run, config, stage), signal, tellServing).catch(
+    (error: unknown) =>
+      // Everyone who waits in this run is told, `body` and this function too.
+      run.fail(error as Error),
   );
   try {
     await body(await untilAborted(serving, run.signal));
@@ -56,6 +63,7 @@ export async function withReference(
  */
 async function keepServing(
   run: ActiveRun,
+  replicas: ReplicaLauncher,
   spec: ReferenceSpec,
   signal: AbortSignal,
   onServing: (reference: ServingReference) => void,
@@ -63,7 +71,7 @@ async function keepServing(
   let failures = 0;
   let steps = committedSteps(run);
   while (!signal.aborted) {
-    const reference = run.launcher.launchReference(spec);
+    const reference = replicas.launchReference(spec);
     const cause = await causeOfEnd(reference, run.cluster, signal, onServing).finally(() =>
       reference.stop({ graceMs: signal.aborted ? run.cluster.stopGraceMs : 0 }),
     );
@@ -148,19 +156,8 @@ function specOf(run: ActiveRun, config: RunConfig, stage: PreparedStage): Refere
   return {
     runId,
     name,
-    ...referenceOf(stage.config),
+    ...referenceModelOf(stage.config),
     threads: config.threadsPerWorker,
     logFile: logFileOf(outputDir, name),
   };
-}
-
-/** The frozen model that a stage's policy is compared with: a directory, and an adapter upon it. */
-function referenceOf({ model, adapter, reference }: PreparedStage['config']): {
-  readonly modelDir: string;
-  readonly adapterDir: string | null;
-} {
-  if (reference === 'base') return { modelDir: model, adapterDir: null };
-  if (reference !== null) return { modelDir: reference.directory, adapterDir: null };
-  // A fresh adapter changes nothing yet, so that what the stage starts from is the model.
-  return { modelDir: model, adapterDir: adapter };
 }

@@ -22,7 +22,7 @@ export interface RunControl {
 export type Execute = (run: RunRecord, control: RunControl) => Promise<void>;
 
 export interface QueueOptions {
-  /** Of all runs together; null for one run at a time, with as many as it wants. */
+  /** Of all runs together; Infinity for all runs side by side; null for one run at a time, with as many as it wants. */
   readonly maxWorkers: number | null;
   readonly log: Logger;
   /** Called where the outcome of a run cannot be recorded: nothing can be promised after that. */

@@ -1,22 +1,21 @@
 import type { RunConfig } from '../../lib/config/types.js';
 import { ConfigError, RunError } from '../../lib/errors.js';
-import type { ProcessExit } from '../../lib/process/child.js';
+import { needsOf } from '../../lib/methods/needs.js';
+import { restartDelayMs } from '../../lib/process/restart-delay.js';
 import { untilAborted } from '../../lib/abort.js';
 import { Crew } from '../cluster/crew.js';
-import { actionFor } from '../cluster/failure-policy.js';
+import { actionFor, type LossKind } from '../cluster/failure-policy.js';
 import type { Loss } from '../cluster/loss.js';
-import type { LaunchedProcess, WorkerSpec } from '../launch/launcher.js';
+import type { RunSpec, WorkerExit, Workforce } from '../launch/launcher.js';
 import { notify, type ActiveRun } from './active-run.js';
-import { logFileOf } from './output-directory.js';
-import { restartDelayMs } from './restart-delay.js';
+import { RunSuspended } from './run-stop.js';
 
-/** One worker id, and what becomes of its processes. */
+/** One worker id, and what has become of its processes. */
 interface Place {
-  readonly spec: WorkerSpec;
-  /** The one that is, or is to become, a member of the crew. */
-  process: LaunchedProcess | null;
-  /** Until the process must have joined, or until the next one is started. */
+  /** Until the process that was started last must have joined. */
   timer: NodeJS.Timeout | undefined;
+  /** Lost, and not started again yet. */
+  lost: boolean;
   /** Without a finished step in between. */
   failuresInARow: number;
   /** Set where it is not started again. */
@@ -24,29 +23,34 @@ interface Place {
 }
 
 /**
- * A run's worker processes: keeps as many as the run should have, through all stages (starting TensorFlow takes
- * seconds), and starts those again that are lost, as the failure policy says.
+ * A run's workers: keeps as many as the run should have, through all stages (starting TensorFlow takes seconds), and has
+ * those started again that are lost, as the failure policy says.
  */
 export class WorkerFleet {
   /** The processes that have joined. */
   readonly crew: Crew;
+  /** Resolves once the first worker was started, which may take long where a cluster is full. */
+  readonly begun: Promise<void>;
   readonly #run: ActiveRun;
   readonly #config: RunConfig;
+  readonly #workforce: Workforce;
   readonly #places = new Map<string, Place>();
-  /** Every process that has not ended yet. */
-  readonly #living = new Set<LaunchedProcess>();
-  readonly #onExit: () => void;
+  #begin!: () => void;
   #target: number;
   #lastLoss: Loss | null = null;
   #closed = false;
+  #dismissed = false;
 
-  /** @param onExit called when a process is gone */
+  /**
+   * @param onExit called when a worker is gone
+   * @throws ConfigError where the launcher has no workers for such a run
+   */
   constructor(run: ActiveRun, config: RunConfig, onExit: () => void) {
     const { id, workers } = run.record;
     this.#run = run;
     this.#config = config;
     this.#target = workers;
-    this.#onExit = onExit;
+    this.begun = new Promise((resolve) => (this.#begin = resolve));
     const first = run.journal.memberships(id)[0]?.members[0];
     this.crew = new Crew(run.cluster, first, {
       expects: (workerId) => this.#isWanted(workerId) && this.#places.get(workerId)?.givenUp === false,
@@ -59,6 +63,14 @@ export class WorkerFleet {
       },
       released: (workerId) => this.#released(workerId),
     });
+    this.#workforce = run.launcher.openRun(specOf(run, config), {
+      started: (workerId) => this.#started(workerId),
+      exited: (workerId, exit) => this.#exited(workerId, exit),
+      left: onExit,
+      gone: (workerId, reason) => this.#lost({ workerId, kind: 'gone', reason }),
+      waits: (reason) => notify(run, `waiting for workers: ${reason}`),
+      failed: (error) => run.fail(error),
+    });
   }
 
   start(): void {
@@ -69,9 +81,9 @@ export class WorkerFleet {
     this.#fill();
   }
 
-  /** Processes that have not ended yet: more than there should be, until those that are to go are gone. */
+  /** Workers that have not ended yet: more than there should be, until those that are to go are gone. */
   get size(): number {
-    return this.#living.size;
+    return this.#workforce.size;
   }
 
   /** Changes how many workers there should be. Of too many, the highest ids leave as if they had asked for it. */
@@ -114,22 +126,28 @@ export class WorkerFleet {
 
   /** Lets the workers end by themselves, for a while. How they end no longer matters. */
   async dismiss(reason: string): Promise<void> {
-    this.#close(reason);
-    const allExited = Promise.all([...this.#living].map(({ exited }) => exited));
-    const patience = AbortSignal.timeout(this.#run.cluster.stopGraceMs);
-    await untilAborted(allExited, patience).catch(() => undefined);
-  }
-
-  /** Ends whatever still runs. */
-  async stop(reason: string): Promise<void> {
-    this.#close(reason);
-    const { stopGraceMs: graceMs } = this.#run.cluster;
-    await Promise.all([...this.#living].map((process_) => process_.stop({ graceMs })));
-  }
-
-  #close(reason: string): void {
-    this.#closed = true;
+    this.#dismissed = true;
+    this.#close();
     this.crew.close(reason);
+    const patience = AbortSignal.timeout(this.#run.cluster.stopGraceMs);
+    await untilAborted(this.#workforce.dismiss(), patience).catch(() => undefined);
+  }
+
+  /** Ends whatever still runs. Of a run that the next coordinator goes on with, workers that can wait for it do. */
+  async stop(reason: string): Promise<void> {
+    this.#close();
+    const { abandon } = this.#workforce;
+    if (abandon !== null && !this.#dismissed && this.#run.signal.reason instanceof RunSuspended) {
+      this.crew.hangUp();
+      await abandon();
+      return;
+    }
+    this.crew.close(reason);
+    await this.#workforce.close({ graceMs: this.#run.cluster.stopGraceMs });
+  }
+
+  #close(): void {
+    this.#closed = true;
     this.#run.crews.delete(this.#run.record.id);
     for (const { timer } of this.#places.values()) clearTimeout(timer);
   }
@@ -139,39 +157,29 @@ export class WorkerFleet {
   }
 
   #fill(): void {
-    const { id, outputDir } = this.#run.record;
     for (let index = 0; index < this.#target; index++) {
       const workerId = `worker-${index}`;
       if (this.#places.has(workerId)) continue;
-      const { threadsPerWorker: threads } = this.#config;
-      const spec = { runId: id, workerId, threads, logFile: logFileOf(outputDir, workerId) };
-      const place = { spec, process: null, timer: undefined, failuresInARow: 0, givenUp: false };
-      this.#places.set(workerId, place);
-      this.#launch(place);
+      this.#places.set(workerId, { timer: undefined, lost: false, failuresInARow: 0, givenUp: false });
     }
+    this.#workforce.setWorkers(this.#target);
   }
 
-  #launch(place: Place): void {
-    const { workerId } = place.spec;
-    const { launcher, cluster } = this.#run;
-    let process_: LaunchedProcess;
-    try {
-      process_ = launcher.launchWorker(place.spec);
-    } catch (error) {
-      this.#run.fail(error as Error);
-      return;
-    }
-    place.process = process_;
-    this.#living.add(process_);
-    place.timer = setTimeout(() => this.crew.neverJoined(workerId), cluster.joinTimeoutMs);
-    void process_.exited.then((exit) => this.#exited(place, process_, exit));
+  #started(workerId: string): void {
+    const place = this.#places.get(workerId);
+    if (place === undefined || place.givenUp || this.#closed) return;
+    this.#begin();
+    if (place.lost) this.#run.telemetry.workerRestarted();
+    place.lost = false;
+    clearTimeout(place.timer);
+    place.timer = setTimeout(() => this.crew.neverJoined(workerId), this.#run.cluster.joinTimeoutMs);
   }
 
-  #exited(place: Place, process_: LaunchedProcess, exit: ProcessExit): void {
-    this.#living.delete(process_);
-    // The end of a process that is lost already is no news.
-    if (place.process === process_) this.crew.exited(place.spec.workerId, exit);
-    this.#onExit();
+  #exited(workerId: string, exit: WorkerExit): void {
+    const place = this.#places.get(workerId);
+    // The end of what is lost already is no news.
+    if (place === undefined || place.lost) return;
+    this.crew.exited(workerId, exit);
   }
 
   #lost(loss: Loss): void {
@@ -188,63 +196,66 @@ export class WorkerFleet {
     this.#run.log.warn({ action, ...loss }, 'worker lost');
     if (action === 'fail-run') this.#run.fail(this.#configError(loss));
     else if (action === 'give-worker-up') this.#giveUp(place, loss);
-    else if (this.#isWanted(loss.workerId)) this.#restart(place);
+    else if (this.#isWanted(loss.workerId)) this.#restart(place, loss);
     else this.#vacate(loss.workerId, place);
   }
 
-  #restart(place: Place): void {
-    const ended = this.#kill(place);
+  #restart(place: Place, { workerId, kind }: Loss): void {
+    clearTimeout(place.timer);
+    place.lost = true;
     const delayMs = restartDelayMs(place.failuresInARow, this.#run.cluster);
-    void ended.then(() => {
-      if (this.#closed || place.process !== null || !this.#isWanted(place.spec.workerId)) return;
-      place.timer = setTimeout(() => {
-        this.#run.telemetry.workerRestarted();
-        this.#launch(place);
-      }, delayMs);
-    });
+    this.#workforce.restart(workerId, { delayMs, hangs: mayBeThere.has(kind) });
   }
 
   #giveUp(place: Place, loss: Loss): void {
     place.givenUp = true;
-    void this.#kill(place);
-    const why =
-      loss.kind === 'unlike'
-        ? ''
-        : `, for the ${ordinal(place.failuresInARow)} time without a step in between`;
+    clearTimeout(place.timer);
+    this.#workforce.end(loss.workerId);
+    const why = forGood.has(loss.kind)
+      ? ''
+      : `, for the ${ordinal(place.failuresInARow)} time without a step in between`;
     notify(this.#run, `${this.#describe(loss)}${why}: it is not started again`, { warning: true });
   }
 
   /** Nobody wants this worker any more. */
   #vacate(workerId: string, place: Place): void {
     this.#places.delete(workerId);
-    void this.#kill(place);
-  }
-
-  #kill(place: Place): Promise<unknown> {
-    const { process: process_ } = place;
-    place.process = null;
     clearTimeout(place.timer);
-    return process_ === null ? Promise.resolve() : process_.stop({ graceMs: 0 });
+    this.#workforce.end(workerId);
   }
 
   /** It was told to end and does so by itself, or is killed. */
   #released(workerId: string): void {
-    const place = this.#places.get(workerId);
-    const process_ = place?.process;
-    if (place === undefined || !process_) return;
-    clearTimeout(place.timer);
-    place.timer = setTimeout(() => void process_.stop({ graceMs: 0 }), this.#run.cluster.stopGraceMs);
+    clearTimeout(this.#places.get(workerId)?.timer);
+    this.#workforce.letGo(workerId, this.#run.cluster.stopGraceMs);
   }
 
   #describe({ workerId, reason }: Loss): string {
-    const logFile = this.#places.get(workerId)?.spec.logFile;
-    return `${workerId} ${reason}${logFile === undefined ? '' : `; see ${logFile}`}`;
+    const logFile = this.#workforce.logOf(workerId);
+    return `${workerId} ${reason}${logFile === null ? '' : `; see ${logFile}`}`;
   }
 
   /** In the worker's own words, where it could say what is wrong. */
   #configError(loss: Loss): ConfigError {
     return new ConfigError(loss.kind === 'config-error' ? loss.reason : this.#describe(loss));
   }
+}
+
+/** Losses after which a process may still be there that does not end by itself. */
+const mayBeThere: ReadonlySet<LossKind> = new Set(['worker-silent', 'never-joined', 'evicted'] as const);
+
+/** Losses that need not happen again and again. */
+const forGood: ReadonlySet<LossKind> = new Set(['unlike', 'gone'] as const);
+
+function specOf({ record }: ActiveRun, config: RunConfig): RunSpec {
+  return {
+    runId: record.id,
+    outputDir: record.outputDir,
+    threads: config.threadsPerWorker,
+    minWorkers: config.minWorkers,
+    maxRestarts: config.maxRestarts,
+    needsReference: config.stages.some(({ objective }) => needsOf(objective).reference),
+  };
 }
 
 function ordinal(count: number): string {

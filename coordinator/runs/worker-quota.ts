@@ -2,7 +2,7 @@ import { ConfigError } from '../../lib/errors.js';
 
 /** How many workers all runs together may have. */
 export class WorkerQuota {
-  /** Null for one run at a time, with as many as it wants. */
+  /** Infinity where all runs may go side by side; null for one run at a time, with as many as it wants. */
   readonly max: number | null;
 
   constructor(max: number | null) {

@@ -1,3 +1,4 @@
+import { ProcessLauncher } from '../../coordinator/launch/process-launcher.js';
 import { runCoordinator, sharedPaths } from '../../coordinator/program.js';
 import type { Coordinator } from '../../coordinator/server.js';
 import { ExitCode } from '../../lib/errors.js';
@@ -24,11 +25,15 @@ export interface CoordinatorOptions {
  * to stop, and ends the process. Its log goes to standard error; who sits at the terminal is told the essentials.
  */
 export async function serveCoordinator(options: CoordinatorOptions, terminal: Terminal): Promise<never> {
+  const entries = {
+    workerEntry: packagePath('dist/worker/main.js'),
+    referenceEntry: packagePath('dist/worker/reference/main.js'),
+  };
   const program = {
     ...options,
     paths: sharedPaths(options.sharedRoots),
-    workerEntry: packagePath('dist/worker/main.js'),
-    referenceEntry: packagePath('dist/worker/reference/main.js'),
+    makeLauncher: (coordinatorAddress: string) =>
+      new ProcessLauncher({ ...entries, coordinatorAddress, stateDir: options.stateDir }),
     log: createLogger('coordinator'),
   };
   const say = terminal.out.interactive ? terminal.out.line : () => undefined;

@@ -94,7 +94,7 @@ function trainingAlerts(select: Select, { klNats }: Thresholds): Alert[] {
       annotations: {
         summary: 'A reference replica does not answer',
         description:
-          'The replica beside {{ $labels.pod }} {{ $labels.worker }} has not answered for 2 minutes: the log of its container says why.',
+          'The replica in {{ $labels.pod }} has not answered for 2 minutes: the log of its container says why.',
       },
     },
   ];

@@ -4,7 +4,7 @@ interface Metric {
   readonly of: 'coordinator' | 'worker';
 }
 
-/** The metrics that the dashboard and the alerts may read, as `/metrics` shows them. */
+/** The metrics that the dashboard and the alerts may read, as `/metrics` of the coordinator and of a run's pods shows them. */
 export const metrics = {
   prospect_runs: { type: 'gauge', labels: ['state'], of: 'coordinator' },
   prospect_workers: { type: 'gauge', labels: ['run'], of: 'coordinator' },
@@ -26,13 +26,13 @@ export const metrics = {
   prospect_completion_logp_nats: { type: 'gauge', labels: ['run', 'class'], of: 'coordinator' },
   prospect_grad_norm: { type: 'gauge', labels: ['run'], of: 'coordinator' },
   prospect_learning_rate: { type: 'gauge', labels: ['run'], of: 'coordinator' },
-  prospect_worker_step_phase_seconds: { type: 'histogram', labels: ['phase'], of: 'worker' },
-  prospect_worker_steps_total: { type: 'counter', labels: [], of: 'worker' },
-  prospect_worker_tokens_total: { type: 'counter', labels: [], of: 'worker' },
-  prospect_worker_gradient_norm: { type: 'gauge', labels: [], of: 'worker' },
+  prospect_worker_step_phase_seconds: { type: 'histogram', labels: ['worker', 'phase'], of: 'worker' },
+  prospect_worker_steps_total: { type: 'counter', labels: ['worker'], of: 'worker' },
+  prospect_worker_tokens_total: { type: 'counter', labels: ['worker'], of: 'worker' },
+  prospect_worker_gradient_norm: { type: 'gauge', labels: ['worker'], of: 'worker' },
   prospect_reference_up: { type: 'gauge', labels: [], of: 'worker' },
-  prospect_reference_cache_hits_total: { type: 'counter', labels: [], of: 'worker' },
-  prospect_reference_cache_misses_total: { type: 'counter', labels: [], of: 'worker' },
+  prospect_reference_cache_hits_total: { type: 'counter', labels: ['worker'], of: 'worker' },
+  prospect_reference_cache_misses_total: { type: 'counter', labels: ['worker'], of: 'worker' },
 } as const satisfies Readonly<Record<string, Metric>>;
 
 /** What prom-client measures of every process, as far as it is read. */

@@ -263,12 +263,10 @@ function reference(select: Select): Row {
       },
       {
         title: 'Replicas that answer',
-        description: 'As the workers beside them see it.',
+        description: 'As the supervisors beside them see it.',
         unit: 'short',
         min: 0,
-        queries: [
-          { expr: `sum(${select('prospect_reference_up')})`, legend: 'workers whose replica answers' },
-        ],
+        queries: [{ expr: `sum(${select('prospect_reference_up')})`, legend: 'nodes whose replica answers' }],
       },
     ],
   };

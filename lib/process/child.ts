@@ -34,6 +34,8 @@ export type SpawnOptions = {
   readonly args: readonly string[];
   /** Added to this process's environment. */
   readonly env?: Readonly<Record<string, string>>;
+  /** Gets all that the child says over its IPC channel, `ready` and `failed` too. */
+  readonly onMessage?: (message: unknown) => void;
 } & (
   | { /** Standard output and error are appended to it. */ readonly logFile: string }
   | { readonly stdio: 'inherit' | 'ignore' }
@@ -62,7 +64,7 @@ export interface Child {
  * noticed by the lifeline, not by a signal.
  */
 export function spawnChild(options: SpawnOptions): Child {
-  const { name, entry, args, env } = options;
+  const { name, entry, args, env, onMessage } = options;
   const output = 'logFile' in options ? openLog(options.logFile) : options.stdio;
   const stdio: StdioOptions = ['ignore', output, output, 'ipc'];
   const process_ = fork(entry, args, {
@@ -73,6 +75,7 @@ export function spawnChild(options: SpawnOptions): Child {
   });
   if (typeof output === 'number') closeSync(output);
 
+  if (onMessage !== undefined) process_.on('message', onMessage);
   const exited = exitOf(process_);
   const ready = readyOf(process_, name, 'logFile' in options ? options.logFile : null);
   // Whoever needs the child awaits `ready`; a child that nobody waits for must not bring the process down.

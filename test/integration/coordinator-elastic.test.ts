@@ -16,7 +16,7 @@ import {
   statesOf,
   warningsOf,
 } from './coordinator-doubles/run-story.js';
-import type { Script, ScriptedWorker } from './coordinator-doubles/scripted-worker.js';
+import { ScriptedWorker, type Script } from './coordinator-doubles/scripted-worker.js';
 import {
   eightRows,
   getRun,
@@ -378,6 +378,34 @@ test('a resize brings workers in at a step’s boundary, and lets the highest id
 
   await assert.rejects(resizeTo(2), { code: status.FAILED_PRECONDITION, details: /is completed/ });
   await assert.rejects(resizeTo(0), { code: status.INVALID_ARGUMENT, details: /at least 1/ });
+});
+
+test('a worker that the run has no place for is sent away, and nothing is wrong', async (t) => {
+  const exits: unknown[] = [];
+  const askForPlace = async (worker: ScriptedWorker) => {
+    const stranger = new ScriptedWorker(c.coordinator.address, runId, 'worker-1');
+    // What a worker goes on to say that had a place before.
+    stranger.send({ heartbeat: {} });
+    exits.push(await stranger.exited);
+    worker.send({ stepReport: held! });
+  };
+  let held: v1.StepReport.$Properties | undefined;
+  const c: TestCoordinator = await startTestCoordinator(t, {
+    'worker-0': {
+      onStep: ({ step }, stepReport, worker) => {
+        if (step !== 2) return { stepReport };
+        held = stepReport;
+        void askForPlace(worker);
+        return undefined;
+      },
+    },
+  });
+  const runId = await submit(c.client, await trainFile(c, { workers: 1 }), join(c.dir, 'out'));
+  const events = await watch(c.client, runId);
+  assert.equal((await getRun(c.client, runId)).state, RunState.RUN_STATE_COMPLETED);
+  assert.deepEqual(exits, [{ code: 0, signal: null }]);
+  assert.equal(generationsOf(events).length, 1);
+  assert.ok(warningsOf(events).every((text) => !text.includes('worker-1')));
 });
 
 test('a worker that was told to end is let go after a checkpoint, and replaced without counting as a failure', async (t) => {

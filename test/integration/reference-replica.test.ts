@@ -12,10 +12,12 @@ import { prepareStages } from '../../coordinator/runs/prepare.js';
 import { withReference } from '../../coordinator/runs/reference-replica.js';
 import { readRunFile } from '../../coordinator/runs/run-file.js';
 import { Telemetry } from '../../coordinator/telemetry/telemetry.js';
+import type { ReferenceModel } from '../../lib/config/reference-model.js';
 import { ConfigError } from '../../lib/errors.js';
 import { spawnChild, type Child } from '../../lib/process/child.js';
 import type { ReferenceAnswer } from '../../worker/reference/answer.js';
 import { ReferenceClient } from '../../worker/reference/client.js';
+import { writeReferenceFile } from '../../worker/reference/reference-file.js';
 import type { Leaf } from '../../worker/trainer/work.js';
 import { fixturePath, readFixture } from '../parity/fixtures.js';
 import { keptLog } from '../support/log-lines.js';
@@ -57,20 +59,29 @@ const leaves: readonly Leaf[] = Array.from({ length: golden.labels.length / ROWS
 
 type Answers = readonly (readonly ReferenceAnswer[])[];
 
+const frozen: ReferenceModel = { modelDir: llama, adapterDir: null };
+
 /** All leaves' answers, with and without log-probs by token, and how many requests came from the cache. */
-async function askAll(socket: string): Promise<{ answers: Answers; hits: number; misses: number }> {
+async function askAll(
+  socket: string,
+  model = frozen,
+): Promise<{ answers: Answers; hits: number; misses: number }> {
   const answers: (readonly ReferenceAnswer[])[] = [];
   let hits = 0;
   let misses = 0;
   for (const byToken of [false, true]) {
-    const client = new ReferenceClient(socket, byToken, {
-      answered(cached) {
-        if (cached) hits++;
-        else misses++;
+    const client = new ReferenceClient(
+      socket,
+      { model, byToken },
+      {
+        answered(cached) {
+          if (cached) hits++;
+          else misses++;
+        },
+        lost: () => undefined,
+        back: () => undefined,
       },
-      lost: () => undefined,
-      back: () => undefined,
-    });
+    );
     try {
       for (const leaf of leaves) answers.push(await client.answers(leaf));
     } finally {
@@ -168,6 +179,99 @@ describe('the replica', () => {
   });
 });
 
+describe('a replica that follows a file', () => {
+  const other: ReferenceModel = { modelDir: fixturePath('models/mistral'), adapterDir: null };
+
+  async function start(t: TestContext) {
+    const dir = await temporaryDirectory(t);
+    const [socket, file] = [join(dir, 'r.sock'), join(dir, 'reference.json')];
+    const child = spawnChild({
+      name: 'the replica',
+      entry: referenceEntry,
+      args: ['--follow', file, '--socket', socket, '--threads', '1'],
+      env: { PROSPECT_REFERENCE_CACHE: join(dir, 'cache') },
+      logFile: join(dir, 'log'),
+    });
+    t.after(() => child.stop({ graceMs: 0 }));
+    await child.ready;
+    /** Asks for a leaf; `waits` resolves once there is no answer yet, with the reason. */
+    const ask = (model: ReferenceModel) => {
+      let tell!: (reason: string) => void;
+      const waits = new Promise<string>((resolve) => (tell = resolve));
+      const client = new ReferenceClient(
+        socket,
+        { model, byToken: false },
+        { answered: () => undefined, lost: tell, back: () => undefined },
+      );
+      t.after(() => client.close());
+      const answers = client.answers(leaves[0]!);
+      // Raised where it is awaited.
+      answers.catch(() => undefined);
+      return { waits, answers };
+    };
+    return { child, socket, ask, name: (model: ReferenceModel) => writeReferenceFile(file, model) };
+  }
+
+  test('serves what it names, to those who ask for that', async (t) => {
+    const { child, socket, ask, name } = await start(t);
+    const early = ask(frozen);
+    assert.match(await early.waits, /^it serves no model, and not .*llama yet$/);
+    name(frozen);
+    const { answers } = await askAll(socket);
+    assert.deepStrictEqual(await early.answers, answers[0]);
+
+    const ahead = ask(other);
+    assert.match(await ahead.waits, /^it serves .*llama, and not .*mistral yet$/);
+    name(other);
+    const others = await askAll(socket, other);
+    assert.deepStrictEqual(await ahead.answers, others.answers[0]);
+    assert.notDeepStrictEqual(others.answers, answers);
+
+    const late = ask(frozen);
+    assert.match(await late.waits, /^it serves .*mistral, and not .*llama yet$/);
+    name(frozen);
+    assert.deepStrictEqual(await late.answers, answers[0]);
+    assert.deepEqual(await child.stop({ graceMs: 30_000 }), { code: 0, signal: null });
+    assert.ok(!existsSync(socket));
+  });
+
+  test('says what is wrong to those who ask for a model that it cannot load, and goes on with the next', async (t) => {
+    const { socket, ask, name } = await start(t);
+    const nowhere = { modelDir: '/nowhere', adapterDir: null };
+    const broken = { modelDir: llama, adapterDir: '/nowhere' };
+    for (const model of [nowhere, broken]) {
+      const early = ask(model);
+      await early.waits;
+      name(model);
+      for (const { answers } of [early, ask(model)]) {
+        await assert.rejects(answers, (error) => {
+          assert.ok(error instanceof ConfigError, String(error));
+          assert.match(error.message, /^the reference replica at .*\/nowhere/);
+          return true;
+        });
+      }
+    }
+    const next = ask(frozen);
+    name(frozen);
+    assert.deepStrictEqual(await next.answers, (await askAll(socket)).answers[0]);
+  });
+
+  test('needs one source of models', async (t) => {
+    const dir = await temporaryDirectory(t);
+    const common = ['--socket', join(dir, 'r.sock'), '--threads', '1'];
+    for (const args of [[], ['--model', llama, '--follow', '/f'], ['--adapter', '/a', '--follow', '/f']]) {
+      const child = spawnChild({
+        name: 'the replica',
+        entry: referenceEntry,
+        args: [...args, ...common],
+        stdio: 'ignore',
+      });
+      await assert.rejects(child.ready, { name: 'ConfigError', message: /--model DIR.* or --follow FILE/ });
+      assert.deepEqual(await child.exited, { code: 2, signal: null });
+    }
+  });
+});
+
 describe('a run’s replica', () => {
   /** A run that needs a reference, as far as `withReference` is concerned. */
   async function openRun(t: TestContext, cluster: Partial<ClusterSettings> = {}, model = llama) {
@@ -245,11 +349,15 @@ describe('a run’s replica', () => {
       process.kill(replica!.pid, 'SIGSTOP');
       // The next one must compute. (A write that was under way may still come through.)
       rmSync(cache, { recursive: true, maxRetries: 10 });
-      const client = new ReferenceClient(socket, false, {
-        answered: () => undefined,
-        lost: () => news.push('lost'),
-        back: () => news.push('back'),
-      });
+      const client = new ReferenceClient(
+        socket,
+        { model: frozen, byToken: false },
+        {
+          answered: () => undefined,
+          lost: () => news.push('lost'),
+          back: () => news.push('back'),
+        },
+      );
       try {
         const waiting = client.answers(leaves[0]!);
         finish(replica!.pid);

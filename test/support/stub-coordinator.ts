@@ -34,11 +34,16 @@ export class StubCoordinator {
   /** Starts a real worker process; resolves once it has said hello. */
   async launch(workerId: string): Promise<void> {
     const log = openSync(join(this.logDir, `${workerId}.log`), 'a');
-    const args = ['--coordinator', `127.0.0.1:${this.port}`, '--run-id', 'run', '--worker-id', workerId];
+    const args = ['--coordinator', this.address, '--run-id', 'run', '--worker-id', workerId];
     args.push('--listen-host', '127.0.0.1', '--threads', '1');
     this.processes.set(workerId, fork(entry, args, { stdio: ['ignore', log, log, 'ipc'] }));
     closeSync(log);
     await this.receive(workerId, 'hello');
+  }
+
+  /** host:port. */
+  get address(): string {
+    return `127.0.0.1:${this.port}`;
   }
 
   /** Where a worker's peers reach it, as it said. */

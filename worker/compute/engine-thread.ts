@@ -64,6 +64,8 @@ export function serveEngine(open: (options: never, emit: (event: unknown) => voi
   const call = (method: string | null, args: readonly unknown[]): unknown => {
     if (method === null) {
       engine?.dispose();
+      // Where the next one does not open, there is none.
+      engine = null;
       // EngineThread.open has checked the type on the other side.
       engine = open(args[0] as never, emit);
       return undefined;

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { credentials, status, type Client, type ServiceError } from '@grpc/grpc-js';
-import { RunError } from '../../lib/errors.js';
+import type { ReferenceModel } from '../../lib/config/reference-model.js';
+import { ConfigError, RunError } from '../../lib/errors.js';
 import { callUnary, connect } from '../../proto/calls.js';
 import { referenceService, type v1 } from '../../proto/services.js';
 import { completionLength, type Sequence } from '../model/batch.js';
@@ -10,6 +11,8 @@ import { readCompletion, type ReferenceAnswer } from './answer.js';
 
 /** Told how the replica does. */
 export interface ReferenceObserver {
+  /** A stage opens whose method compares with this model: it will be asked for soon. */
+  wanted(stage: number, model: ReferenceModel): void;
   /** It answered; `cached` where it knew the answer from its disk. */
   answered(cached: boolean): void;
   /** It is gone; what is asked of it waits for the next one. */
@@ -21,6 +24,13 @@ export interface ReferenceObserver {
 const FIRST_RETRY_MS = 100;
 const LONGEST_RETRY_MS = 2_000;
 
+/** What is asked of the replica, beside the leaves. */
+export interface ReferenceQuestion {
+  readonly model: ReferenceModel;
+  /** For the log-probs of every token too. */
+  readonly byToken: boolean;
+}
+
 /** How soon the channel tries a socket again that refused; grpc-js would wait for up to two minutes. */
 const reconnecting = {
   'grpc.initial_reconnect_backoff_ms': FIRST_RETRY_MS,
@@ -28,9 +38,9 @@ const reconnecting = {
 };
 
 /**
- * Asks the node's reference replica for whole leaves. A replica that is gone is started again by the coordinator, on the
- * same socket, and is asked again until it answers: a leaf has no deadline, as it may take minutes. One that hangs is
- * killed by the coordinator; where nobody does, the channel's pings find it out.
+ * Asks the node's reference replica for whole leaves. A replica that is gone is started again, on the same socket, and is
+ * asked again until it answers, as is one that serves another model still: a leaf has no deadline, as it may take
+ * minutes. One that hangs is killed by whoever watches it; where nobody does, the channel's pings find it out.
  */
 export class ReferenceClient {
   private readonly client: Client;
@@ -38,11 +48,10 @@ export class ReferenceClient {
   private readonly closing = new AbortController();
   private isLost = false;
 
-  /** @param byToken ask for the log-probs of every token too */
   constructor(
     socketPath: string,
-    private readonly byToken: boolean,
-    private readonly observer: ReferenceObserver,
+    private readonly question: ReferenceQuestion,
+    private readonly observer: Pick<ReferenceObserver, 'answered' | 'lost' | 'back'>,
   ) {
     this.client = connect(`unix:${socketPath}`, credentials.createInsecure(), reconnecting);
     this.name = `the reference replica at ${socketPath}`;
@@ -69,17 +78,25 @@ export class ReferenceClient {
   private async logps(sequences: readonly Sequence[]): Promise<CompletionLogps[]> {
     if (sequences.length === 0) return [];
     const messages = sequences.map(({ ids, completionStart }) => ({ ids: Array.from(ids), completionStart }));
-    const { completions, cached } = await this.ask({ sequences: messages, byToken: this.byToken });
+    const { model, byToken } = this.question;
+    const { completions, cached } = await this.ask({
+      sequences: messages,
+      byToken,
+      model: { directory: model.modelDir, adapterDirectory: model.adapterDir ?? '' },
+    });
     if (completions.length !== sequences.length) {
       throw new RunError(`${this.name} gave ${completions.length} answers for ${sequences.length} sequences`);
     }
     this.observer.answered(cached);
     return completions.map((message, i) =>
-      readCompletion(message, this.byToken ? completionLength(sequences[i]!) : null, this.name),
+      readCompletion(message, byToken ? completionLength(sequences[i]!) : null, this.name),
     );
   }
 
-  /** Asks until there is an answer. @throws RunError where the replica refuses, or this client is closed */
+  /**
+   * Asks until there is an answer.
+   * @throws ConfigError where the replica cannot load the model; RunError where it refuses, or this client is closed
+   */
   private async ask(request: v1.LogProbsRequest.$Properties): Promise<v1.LogProbsResponse> {
     const { signal } = this.closing;
     for (let retryMs = FIRST_RETRY_MS; ; retryMs = Math.min(2 * retryMs, LONGEST_RETRY_MS)) {
@@ -93,6 +110,7 @@ export class ReferenceClient {
         this.requireOpen();
         // grpc-js rejects with a ServiceError only.
         const { code, details } = error as ServiceError;
+        if (code === status.FAILED_PRECONDITION) throw new ConfigError(`${this.name}: ${details}`);
         if (!meansLost(code, details)) throw new RunError(`${this.name}: ${details}`);
         if (!this.isLost) this.observer.lost(details);
         this.isLost = true;

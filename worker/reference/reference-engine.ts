@@ -1,18 +1,13 @@
+import type { ReferenceModel } from '../../lib/config/reference-model.js';
 import { completionLogps, type CompletionLogps } from '../model/completion-logps.js';
 import type { Sequence } from '../model/language-model.js';
 import { loadModel, type LoadedModel } from '../model/load.js';
-
-export interface OpenReference {
-  readonly modelDir: string;
-  /** An adapter upon it, in PEFT's format; null for the model as it is. */
-  readonly adapterDir: string | null;
-}
 
 /** The frozen reference model, on the replica's compute thread. */
 export class ReferenceEngine {
   private readonly loaded: LoadedModel;
 
-  constructor({ modelDir, adapterDir }: OpenReference) {
+  constructor({ modelDir, adapterDir }: ReferenceModel) {
     this.loaded = loadModel(modelDir, adapterDir === null ? null : { directory: adapterDir });
   }
 

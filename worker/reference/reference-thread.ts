@@ -1,4 +1,5 @@
+import type { ReferenceModel } from '../../lib/config/reference-model.js';
 import { serveEngine } from '../compute/engine-thread.js';
-import { ReferenceEngine, type OpenReference } from './reference-engine.js';
+import { ReferenceEngine } from './reference-engine.js';
 
-serveEngine((options: OpenReference) => new ReferenceEngine(options));
+serveEngine((options: ReferenceModel) => new ReferenceEngine(options));

@@ -1,14 +1,14 @@
 import { rmSync } from 'node:fs';
 import { Server, ServerCredentials, status } from '@grpc/grpc-js';
 import { HealthImplementation } from 'grpc-health-check';
-import { UserError, messageOf } from '../../lib/errors.js';
+import type { ReferenceModel } from '../../lib/config/reference-model.js';
+import { ConfigError, UserError, messageOf } from '../../lib/errors.js';
 import { channelOptions, serve, type StatusLike } from '../../proto/calls.js';
 import { referenceService, type v1 } from '../../proto/services.js';
-import { ComputeThreadEnded, type EngineThread } from '../compute/engine-thread.js';
+import { ComputeThreadEnded } from '../compute/engine-thread.js';
 import type { Sequence } from '../model/language-model.js';
 import { completionMessage } from './answer.js';
-import type { ReferenceCache } from './cache/reference-cache.js';
-import type { OpenReference, ReferenceEngine } from './reference-engine.js';
+import { OtherModel, type ServedModel } from './served-model.js';
 
 /** A caller's mistake: answered with INVALID_ARGUMENT. */
 class BadRequest extends UserError {}
@@ -34,44 +34,40 @@ export function readSequences(request: v1.LogProbsRequest, vocabSize: number): S
   });
 }
 
+function readModel({ model }: v1.LogProbsRequest): ReferenceModel {
+  const modelDir = model?.directory ?? '';
+  if (modelDir === '') throw new BadRequest('a request needs the name of a model');
+  return { modelDir, adapterDir: model?.adapterDirectory || null };
+}
+
 function toStatus(error: unknown): StatusLike {
   return { code: codeOf(error), details: messageOf(error) };
 }
 
 function codeOf(error: unknown): status {
   if (error instanceof BadRequest) return status.INVALID_ARGUMENT;
-  // The process ends then, and the next one may be asked again.
-  return error instanceof ComputeThreadEnded ? status.UNAVAILABLE : status.INTERNAL;
+  if (error instanceof ConfigError) return status.FAILED_PRECONDITION;
+  // The process ends then, or serves the other model soon, and may be asked again.
+  const isPassing = error instanceof ComputeThreadEnded || error instanceof OtherModel;
+  return isPassing ? status.UNAVAILABLE : status.INTERNAL;
 }
 
-/** What the service answers with. */
-export interface Replica {
-  readonly engine: EngineThread<OpenReference, ReferenceEngine>;
-  readonly vocabSize: number;
-  /** Null to compute every leaf. */
-  readonly cache: ReferenceCache | null;
-}
-
-/** Log-probs of one micro-batch: known from before, or computed whole and alone, one after the other. */
 async function answer(
   request: v1.LogProbsRequest,
-  { engine, vocabSize, cache }: Replica,
+  served: ServedModel,
 ): Promise<v1.LogProbsResponse.$Properties> {
-  const { byToken } = request;
-  const leaf = { sequences: readSequences(request, vocabSize), byToken };
-  const known = (await cache?.find(leaf)) ?? null;
-  const completions = known ?? (await engine.call('score', leaf.sequences, byToken));
-  if (known === null) cache?.keep(leaf, completions);
-  return { completions: completions.map(completionMessage), cached: known !== null };
+  const model = readModel(request);
+  const sequences = readSequences(request, served.vocabSizeOf(model));
+  const { completions, cached } = await served.score(model, { sequences, byToken: request.byToken });
+  return { completions: completions.map(completionMessage), cached };
 }
 
 /**
- * Serves the reference's log-probs on a Unix socket, in the place of a socket that a killed replica left there. Requests
- * that come while the engine still opens wait for it.
+ * Serves the reference's log-probs on a Unix socket, in the place of a socket that a killed replica left there.
  */
-export async function serveReference(socketPath: string, replica: Replica): Promise<Server> {
+export async function serveReference(socketPath: string, served: ServedModel): Promise<Server> {
   const server = new Server(channelOptions);
-  serve(server, referenceService, { logProbs: (request) => answer(request, replica) }, toStatus);
+  serve(server, referenceService, { logProbs: (request) => answer(request, served) }, toStatus);
   new HealthImplementation({ '': 'SERVING', 'prospect.v1.ReferenceService': 'SERVING' }).addToServer(server);
   rmSync(socketPath, { force: true });
   await new Promise<void>((resolve, reject) => {

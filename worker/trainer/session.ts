@@ -22,7 +22,11 @@ export interface SessionParts {
   readonly policy: PolicyThread;
   readonly collective: Collective;
   readonly checkpoints: CheckpointWriter;
+  /** The coordinator has taken this worker in. */
+  readonly onJoined: () => void;
   readonly onStep: (task: StepTask, outcome: StepOutcome) => void;
+  /** Of this node's own replica; null where the coordinator has started one, and names its socket with the stage. */
+  readonly referenceSocket: string | null;
   readonly referenceObserver: ReferenceObserver;
 }
 
@@ -85,9 +89,11 @@ export class Session {
 
   private async openStage(start: v1.StageStart): Promise<void> {
     const { link, policy, collective, referenceObserver } = this.parts;
+    start.referenceSocket = this.parts.referenceSocket ?? start.referenceSocket;
     if (start.heartbeatIntervalMs === 0)
       throw new RunError('the coordinator did not say how often it wants a heartbeat');
     link.beatEvery(start.heartbeatIntervalMs);
+    if (this.stage === null) this.parts.onJoined();
     await this.endGeneration('a stage starts');
     if (this.stage?.takeAgain(start) !== true) {
       this.stage?.close();

@@ -1,8 +1,9 @@
 import { isDeepStrictEqual } from 'node:util';
 import { parseRunFile } from '../../lib/config/load.js';
+import { referenceModelOf } from '../../lib/config/reference-model.js';
 import type { StageConfig } from '../../lib/config/types.js';
 import { RunError } from '../../lib/errors.js';
-import { needsOf, type MethodNeeds } from '../../lib/methods/needs.js';
+import { needsOf } from '../../lib/methods/needs.js';
 import { requireResolved } from '../../lib/methods/weights.js';
 import type { v1 } from '../../proto/services.js';
 import type { Collective } from '../collective/collective.js';
@@ -35,6 +36,8 @@ export class OpenStage {
     observer: ReferenceObserver,
   ): Promise<OpenStage> {
     const stage = configOf(start);
+    const needs = needsOf(stage.objective);
+    if (needs.reference) observer.wanted(start.stage, referenceModelOf(stage));
     const { vocabSize } = describeModel(stage.model).config;
     await policy.open({ stage });
     const { layout, weights } = await policy.call('opened');
@@ -48,10 +51,9 @@ export class OpenStage {
       layout,
       weights: buffers,
     };
-    const needs = needsOf(stage.objective);
     const facts = { stage: start.stage, vocabSize, needs };
     const state = new StageState(policy, layout, buffers);
-    const reference = openReference(start, needs, observer);
+    const reference = openReference(start, stage, observer);
     return new OpenStage(start, facts, context, state, observer, reference);
   }
 
@@ -68,7 +70,7 @@ export class OpenStage {
     if (!isDeepStrictEqual(same(start), same(this.start))) return false;
     if (start.referenceSocket !== this.start.referenceSocket) {
       this.reference?.close();
-      this.reference = openReference(start, this.facts.needs, this.observer);
+      this.reference = openReference(start, configOf(start), this.observer);
     }
     return true;
   }
@@ -87,8 +89,10 @@ export class OpenStage {
   }
 }
 
+type StartedStage = StageConfig & { readonly model: string };
+
 /** The stage's settings, and the model directory that it starts from. */
-function configOf({ runYaml }: v1.StageStart): StageConfig & { readonly model: string } {
+function configOf({ runYaml }: v1.StageStart): StartedStage {
   const file = 'the run file from the coordinator';
   const [stage] = parseRunFile(runYaml, file, { baseDir: '/' }).stages;
   const { model } = stage;
@@ -98,12 +102,17 @@ function configOf({ runYaml }: v1.StageStart): StageConfig & { readonly model: s
 
 function openReference(
   { referenceSocket }: v1.StageStart,
-  needs: MethodNeeds,
+  stage: StartedStage,
   observer: ReferenceObserver,
 ): ReferenceClient | null {
-  if (!needs.reference) return null;
+  const { reference, tokenLevel } = needsOf(stage.objective);
+  if (!reference) return null;
   if (referenceSocket === '') throw new RunError('the method needs a reference replica, and none was given');
-  return new ReferenceClient(referenceSocket, needs.tokenLevel, observer);
+  return new ReferenceClient(
+    referenceSocket,
+    { model: referenceModelOf(stage), byToken: tokenLevel },
+    observer,
+  );
 }
 
 /** One leaf at a time: the replica computes one after the other anyway, and the first answers are needed first. */

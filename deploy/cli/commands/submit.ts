@@ -4,7 +4,7 @@ import { withCoordinator } from '../remote/coordinator.js';
 import { submit } from '../remote/submit.js';
 import { MAX_NAME_LENGTH } from '../remote/submission.js';
 import { collect } from './collect.js';
-import { coordinatorOf, coordinatorOption } from './coordinator-option.js';
+import { addCoordinatorOptions, coordinatorOf } from './coordinator-option.js';
 
 interface Options {
   readonly set: readonly string[];
@@ -18,10 +18,10 @@ interface Options {
 }
 
 export function submitCommand(terminal: Terminal): Command {
-  return new Command('submit')
+  const command = new Command('submit')
     .description('have a coordinator train a run, and follow it')
-    .argument('<run.yaml>', 'the run file, with paths of this machine')
-    .addOption(coordinatorOption())
+    .argument('<run.yaml>', 'the run file, with paths of this machine');
+  return addCoordinatorOptions(command)
     .option('--set <key=value>', 'set a key of the run file; may be given again', collect, [])
     .option('--workers <n>', 'worker processes; the result does not depend on it (same as --set workers=N)')
     .addOption(
@@ -60,5 +60,6 @@ and the run goes on. The exit code is the run's: 0, 1 or 2, or 130 where it was 
 Examples:
   prospect submit kto.yaml
   prospect submit kto.yaml --coordinator trainer:7070 --name kto-beta-0.2 --set beta=0.2
+  prospect submit kto.yaml --release prospect --namespace training
   prospect submit kto.yaml --dry-run
   id=$(prospect submit kto.yaml --no-wait) && prospect logs $id -f`;

@@ -4,6 +4,7 @@ import { isLoopback } from '../../../lib/loopback.js';
 import { parseListen } from '../../../lib/monitoring-server.js';
 import { connect } from '../../../proto/calls.js';
 import type { v1 } from '../../../proto/services.js';
+import type { ReleasePlace } from '../kubernetes/release.js';
 import { CoordinatorLost, getCoordinator } from '../runs/run-client.js';
 
 export const COORDINATOR_VARIABLE = 'PROSPECT_COORDINATOR';
@@ -13,6 +14,8 @@ export interface CoordinatorAddress {
   readonly address: string;
   /** What a command needs to mean the same coordinator from this shell, a space before it; empty for nothing. */
   readonly flag: string;
+  /** Where the coordinator is found instead of at the address; absent or null for there. */
+  readonly release?: ReleasePlace | null;
 }
 
 /** A coordinator that has answered. */
@@ -34,9 +37,13 @@ const options: ChannelOptions = {
 
 /** Asks the coordinator what it is, and hands it to `body`. @throws RunError where none answers */
 export async function withCoordinator<T>(
-  { address, flag }: CoordinatorAddress,
+  { address, flag, release = null }: CoordinatorAddress,
   body: (coordinator: Coordinator) => Promise<T>,
 ): Promise<T> {
+  if (release !== null) {
+    const { withRelease } = await import('../kubernetes/release.js');
+    return withRelease(release, (forwarded) => withCoordinator({ address: forwarded, flag }, body));
+  }
   const client = connect(address, credentials.createInsecure(), options);
   try {
     const about = await contact(client, address);

@@ -4,12 +4,18 @@ import type {
   LaunchedReference,
   Launcher,
   ReferenceSpec,
+  ReplicaLauncher,
+  RunSpec,
   WorkerSpec,
+  Workforce,
+  WorkforceEvents,
 } from '../../../coordinator/launch/launcher.js';
+import { ProcessWorkforce } from '../../../coordinator/launch/process-workforce.js';
 import { ScriptedWorker, type Script } from './scripted-worker.js';
 
 /** Launches scripted workers in this process, and references that only exist. */
-export class ScriptedLauncher implements Launcher {
+export class ScriptedLauncher implements Launcher, ReplicaLauncher {
+  readonly replicas = this;
   readonly workers: ScriptedWorker[] = [];
   readonly references: ScriptedReference[] = [];
   readonly #coordinatorAddress: string;
@@ -26,6 +32,14 @@ export class ScriptedLauncher implements Launcher {
     const worker = this.workers.findLast((each) => each.workerId === workerId);
     if (worker === undefined) throw new Error(`${workerId} was never launched`);
     return worker;
+  }
+
+  openRun(run: RunSpec, events: WorkforceEvents): Workforce {
+    return new ProcessWorkforce(run, events, (worker) => this.launchWorker(worker));
+  }
+
+  endLeftovers(): Promise<void> {
+    return Promise.resolve();
   }
 
   launchWorker({ runId, workerId }: WorkerSpec): LaunchedProcess {

@@ -2,10 +2,10 @@ import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 
+import type { ReferenceModel } from '../../../lib/config/reference-model.js';
 import { checkpointFiles } from '../../../lib/safetensors/checkpoint.js';
 import { ADAPTER_CONFIG, ADAPTER_WEIGHTS } from '../../model/adapter/adapter.js';
 import type { Fingerprint } from '../../tensorflow/environment.js';
-import type { OpenReference } from '../reference-engine.js';
 import { fileDigest } from './file-digests.js';
 import type { SharedFiles } from './shared-files.js';
 
@@ -24,7 +24,7 @@ export interface Machine {
  * adapter's files, the program, TensorFlow's build, the device and the threads.
  */
 export async function identityOf(
-  { modelDir, adapterDir }: OpenReference,
+  { modelDir, adapterDir }: ReferenceModel,
   machine: Machine,
   files: SharedFiles,
 ): Promise<string> {

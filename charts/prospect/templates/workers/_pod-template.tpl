@@ -133,6 +133,8 @@ template:
       - name: supervisor
         image: {{ include "prospect.workerImage" . }}
         imagePullPolicy: {{ .Values.images.worker.pullPolicy }}
+        # The coordinator reads there what a pod that failed has said last.
+        terminationMessagePolicy: FallbackToLogsOnError
         args:
           - dist/worker/supervisor.js
           - --coordinator={{ include "prospect.coordinator" . }}.{{ .Release.Namespace }}.svc:7070

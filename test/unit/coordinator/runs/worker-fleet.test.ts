@@ -5,10 +5,13 @@ import { defaultClusterSettings } from '../../../../coordinator/cluster/settings
 import { Journal } from '../../../../coordinator/journal/journal.js';
 import type {
   LaunchedProcess,
-  LaunchedReference,
   Launcher,
+  RunSpec,
   WorkerSpec,
+  Workforce,
+  WorkforceEvents,
 } from '../../../../coordinator/launch/launcher.js';
+import { ProcessWorkforce } from '../../../../coordinator/launch/process-workforce.js';
 import type { ActiveRun } from '../../../../coordinator/runs/active-run.js';
 import { readRunFile } from '../../../../coordinator/runs/run-file.js';
 import { WorkerFleet } from '../../../../coordinator/runs/worker-fleet.js';
@@ -40,14 +43,18 @@ class FakeProcess implements LaunchedProcess {
 class FakeLauncher implements Launcher {
   readonly launched: FakeProcess[] = [];
 
-  launchWorker(spec: WorkerSpec): LaunchedProcess {
-    const process_ = new FakeProcess(spec);
-    this.launched.push(process_);
-    return process_;
+  readonly replicas = null;
+
+  openRun(run: RunSpec, events: WorkforceEvents): Workforce {
+    return new ProcessWorkforce(run, events, (spec) => {
+      const process_ = new FakeProcess(spec);
+      this.launched.push(process_);
+      return process_;
+    });
   }
 
-  launchReference(): LaunchedReference {
-    throw new Error('no reference is needed here');
+  endLeftovers(): Promise<void> {
+    return Promise.resolve();
   }
 
   close(): Promise<void> {

@@ -55,6 +55,14 @@ describe('EngineThread', () => {
     assert.equal(await thread.call('add', 1), 6);
   });
 
+  test('where one does not open there is none, and the next one opens', async () => {
+    await thread.open({ start: 0 });
+    await assert.rejects(thread.open({ start: -1 }), ConfigError);
+    await assert.rejects(thread.call('add', 1), /before an engine was opened/);
+    await thread.open({ start: 5 });
+    assert.equal(await thread.call('disposedBefore'), 1, 'each is disposed of once');
+  });
+
   test('terminating rejects what is pending and what comes after, even in a call that never returns', async () => {
     await thread.open({ start: 0 });
     const pending = assert.rejects(thread.call('hang'), /compute thread ended/);

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import { Server, ServerCredentials, status } from '@grpc/grpc-js';
 
-import { RunError } from '../../../../lib/errors.js';
+import { ConfigError, RunError } from '../../../../lib/errors.js';
 import { channelOptions, serve, type StatusLike } from '../../../../proto/calls.js';
 import { referenceService, type v1 } from '../../../../proto/services.js';
 import { ReferenceClient } from '../../../../worker/reference/client.js';
@@ -20,6 +20,8 @@ class Refusal extends Error {
     super(status.details);
   }
 }
+
+const model = { modelDir: '/models/frozen', adapterDir: null };
 
 const refuse = (code: status, details: string) => Promise.reject(new Refusal({ code, details }));
 
@@ -57,11 +59,15 @@ async function setUp(t: TestContext, { byToken = false } = {}) {
     news.push(what);
     wake();
   };
-  const client = new ReferenceClient(place.socket, byToken, {
-    answered: (cached) => tell(cached ? 'hit' : 'miss'),
-    lost: () => tell('lost'),
-    back: () => tell('back'),
-  });
+  const client = new ReferenceClient(
+    place.socket,
+    { model, byToken },
+    {
+      answered: (cached) => tell(cached ? 'hit' : 'miss'),
+      lost: () => tell('lost'),
+      back: () => tell('back'),
+    },
+  );
   t.after(() => client.close());
   const heard = async (what: string) => {
     while (!news.includes(what)) await new Promise<void>((resolve) => (wake = resolve));
@@ -153,6 +159,30 @@ describe('the client of the reference replica', () => {
     assert.deepStrictEqual(await client.answers(leafOf(3)), answersOf(3));
     assert.equal(requests, 3);
     assert.deepEqual(news, ['lost', 'back', 'hit']);
+  });
+
+  test('says whose log-probs it wants', async (t) => {
+    const asked: unknown[] = [];
+    const echo: Answer = (request) => {
+      const { directory, adapterDirectory } = request.model ?? {};
+      asked.push([directory, adapterDirectory]);
+      return lengthsAsLogps(request);
+    };
+    const { place, client } = await setUp(t);
+    await place.serve(echo);
+    await client.answers(leafOf(3));
+    assert.deepEqual(asked, [['/models/frozen', '']]);
+  });
+
+  test('a model that the replica cannot load is bad input', async (t) => {
+    const { place, client, news } = await setUp(t);
+    await place.serve(() => refuse(status.FAILED_PRECONDITION, '/models/frozen: no config.json'));
+    await assert.rejects(client.answers(leafOf(3)), (error) => {
+      assert.ok(error instanceof ConfigError);
+      assert.match(error.message, /^the reference replica at .*: \/models\/frozen: no config\.json$/);
+      return true;
+    });
+    assert.deepEqual(news, []);
   });
 
   for (const code of [status.INVALID_ARGUMENT, status.INTERNAL]) {

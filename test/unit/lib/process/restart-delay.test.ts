@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { restartDelayMs } from '../../../../coordinator/runs/restart-delay.js';
+import { restartDelayMs } from '../../../../lib/process/restart-delay.js';
 
 test('at once the first time, then 1, 2, 4 … 60 s', () => {
   const settings = { restartDelayMs: 1_000, longestRestartDelayMs: 60_000 };

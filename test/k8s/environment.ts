@@ -1,0 +1,38 @@
+import { join } from 'node:path';
+
+/** What the environment says of the cluster that the tests are to use. */
+export interface Environment {
+  /** A cluster that is there already; null for one of the tests' own. */
+  readonly kubeconfig: string | null;
+  /** Folder of the programs `cluster` and `image`, which start a cluster here, kill its nodes, and build images. */
+  readonly tools: string | null;
+  /** Of images that the cluster has, or can pull; null for images that are built. */
+  readonly imageTag: string | null;
+  /** Goes before the images' names. */
+  readonly imagePrefix: string;
+}
+
+export function readEnvironment(env: NodeJS.ProcessEnv): Environment {
+  return {
+    kubeconfig: env['KUBECONFIG'] ?? null,
+    tools: env['PROSPECT_K8S_TOOLS'] ?? null,
+    imageTag: env['PROSPECT_K8S_IMAGE_TAG'] ?? null,
+    imagePrefix: env['PROSPECT_K8S_IMAGE_PREFIX'] ?? '',
+  };
+}
+
+/** Why there can be no tests here; false where there can. */
+export function whyNot({ kubeconfig, tools, imageTag }: Environment): string | false {
+  if (kubeconfig === null && tools === null) {
+    return 'no cluster: set KUBECONFIG, or PROSPECT_K8S_TOOLS to have one started';
+  }
+  if (tools === null && imageTag === null) {
+    return 'no images: set PROSPECT_K8S_IMAGE_TAG, or PROSPECT_K8S_TOOLS to have them built';
+  }
+  return false;
+}
+
+export function toolOf({ tools }: Environment, name: 'cluster' | 'image'): string {
+  if (tools === null) throw new Error('PROSPECT_K8S_TOOLS is not set');
+  return join(tools, name);
+}
