@@ -3,6 +3,7 @@ import { ConfigError, ExitCode, messageOf, UserError } from '../lib/errors.js';
 import { createLogger } from '../lib/log.js';
 import { announceFailure } from '../lib/process/lifeline.js';
 import { runCoordinator, sharedPaths, type ProgramOptions } from './program.js';
+import { readSecurity, securityFlags } from './security/options.js';
 
 const log = createLogger('coordinator');
 
@@ -11,6 +12,8 @@ const log = createLogger('coordinator');
  *
  *     node coordinator/main.js --state-dir DIR --listen 127.0.0.1:0 [--metrics-listen 127.0.0.1:0]
  *       [--shared-root DIR]… [--max-workers N] [--page-token-file FILE] --worker-entry FILE --reference-entry FILE
+ *       [--health-listen HOST:PORT] [--tls-ca FILE --tls-cert FILE --tls-key FILE --identity-domain NAME
+ *       [--token-listen HOST:PORT --tokens FILE]]
  *
  * Without --shared-root, runs may name any path of this machine.
  */
@@ -24,6 +27,8 @@ const commandLine = {
   'page-token-file': text,
   'worker-entry': text,
   'reference-entry': text,
+  'health-listen': text,
+  ...securityFlags,
 } as const;
 
 function parseCommandLine() {
@@ -50,6 +55,8 @@ function readOptions(): ProgramOptions {
     paths: roots === undefined ? { kind: 'any' } : sharedPaths(roots),
     maxWorkers: maxWorkers === undefined ? null : parseMaxWorkers(maxWorkers),
     pageTokenFile: values['page-token-file'] ?? null,
+    security: readSecurity(values, { localWorkers: true }),
+    healthListen: values['health-listen'] ?? null,
     workerEntry: required('worker-entry'),
     referenceEntry: required('reference-entry'),
     log,

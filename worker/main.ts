@@ -4,6 +4,9 @@ import { ConfigError, ExitCode, RunError, messageOf } from '../lib/errors.js';
 import { createLogger, type Logger } from '../lib/log.js';
 import { MonitoringServer } from '../lib/monitoring-server.js';
 import { exitWithParent } from '../lib/process/lifeline.js';
+import { channelCredentials } from '../lib/security/channel-credentials.js';
+import { requireProtected } from '../lib/security/plain-text.js';
+import { readTlsFlags, tlsFlags, type TlsFiles } from '../lib/security/tls-files.js';
 import { v1 } from '../proto/services.js';
 import { CheckpointWriter } from './checkpoint/checkpoint-writer.js';
 import { Collective } from './collective/collective.js';
@@ -30,6 +33,8 @@ interface WorkerOptions {
   readonly collectiveTimeoutMs: number;
   /** host:port to serve /metrics on, or null. */
   readonly metricsListen: string | null;
+  /** For the connection to the coordinator; null for plain text. */
+  readonly tls: TlsFiles | null;
 }
 
 function readOptions(): WorkerOptions {
@@ -42,9 +47,10 @@ function readOptions(): WorkerOptions {
       threads: { type: 'string' },
       'collective-timeout-ms': { type: 'string', default: '600000' },
       'metrics-listen': { type: 'string' },
+      ...tlsFlags,
     },
   });
-  const need = (name: Exclude<keyof typeof values, 'metrics-listen'>): string => {
+  const need = (name: Exclude<keyof typeof values, 'metrics-listen' | keyof typeof tlsFlags>): string => {
     const value = values[name];
     if (value === undefined) throw new ConfigError(`worker: --${name} is missing`);
     return value;
@@ -55,14 +61,18 @@ function readOptions(): WorkerOptions {
       throw new ConfigError(`worker: --${name} must be a positive integer`);
     return value;
   };
+  const coordinator = need('coordinator');
+  const tls = readTlsFlags(values);
+  if (tls === null) requireProtected('--coordinator', coordinator, process.env);
   return {
-    coordinator: need('coordinator'),
+    coordinator,
     runId: need('run-id'),
     workerId: need('worker-id'),
     listenHost: need('listen-host'),
     threads: count('threads'),
     collectiveTimeoutMs: count('collective-timeout-ms'),
     metricsListen: values['metrics-listen'] ?? null,
+    tls,
   };
 }
 
@@ -103,7 +113,11 @@ async function work(options: WorkerOptions, log: Logger): Promise<number> {
     new URL('./compute/policy-thread.js', import.meta.url),
   );
   const checkpoints = new CheckpointWriter();
-  const link = new CoordinatorLink(options.coordinator, COORDINATOR_PATIENCE_MS);
+  const link = new CoordinatorLink(
+    options.coordinator,
+    () => channelCredentials(options.tls),
+    COORDINATOR_PATIENCE_MS,
+  );
   leaveOnSignal(link, log);
   const collectiveEndpoint = collective.endpoint;
   const session = new Session({

@@ -1,26 +1,68 @@
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { messageOf } from '../../../lib/errors.js';
 import { DEFAULT_COORDINATOR_ADDRESS } from '../coordinator-address.js';
+import { credentialsOf, type Access } from '../remote/access.js';
 import { COORDINATOR_VARIABLE, requireAddress, type CoordinatorAddress } from '../remote/coordinator.js';
+import { parsePath } from './path-argument.js';
 
-/** Which coordinator a command asks. */
-export function coordinatorOption(): Option {
-  return new Option('--coordinator <host:port>', 'the coordinator to ask')
-    .env(COORDINATOR_VARIABLE)
-    .default(DEFAULT_COORDINATOR_ADDRESS)
-    .argParser(parseAddress);
+const HTTPS = 'https://';
+
+/** Adds the options that say which coordinator a command asks, and how it is known there. */
+export function addCoordinatorOptions(command: Command): Command {
+  return command
+    .addOption(
+      new Option('--coordinator <host:port>', 'the coordinator to ask; https://host:port for TLS')
+        .env(COORDINATOR_VARIABLE)
+        .default(DEFAULT_COORDINATOR_ADDRESS)
+        .argParser(parseAddress),
+    )
+    .addOption(
+      fileOption(
+        '--tls-ca',
+        'PROSPECT_TLS_CA',
+        "authorities that the coordinator's certificate may come from",
+      ),
+    )
+    .addOption(fileOption('--tls-cert', 'PROSPECT_TLS_CERT', 'your certificate, where you have one'))
+    .addOption(fileOption('--tls-key', 'PROSPECT_TLS_KEY', 'its key'))
+    .option('--token-file <file>', 'holds your token (default: PROSPECT_TOKEN)', parsePath);
 }
 
-/** @param command that has the option, parsed */
+/** @param command that has the options, parsed. @throws ConfigError where they do not go together */
 export function coordinatorOf(command: Command): CoordinatorAddress {
-  const { coordinator } = command.opts<{ coordinator: string }>();
-  const isGiven = command.getOptionValueSource('coordinator') === 'cli';
-  return { address: coordinator, flag: isGiven ? ` --coordinator ${coordinator}` : '' };
+  const { coordinator, ...given } = command.opts<{ coordinator: string } & Omit<Access, 'https'>>();
+  const https = coordinator.startsWith(HTTPS);
+  return {
+    address: https ? coordinator.slice(HTTPS.length) : coordinator,
+    flag: flagsOf(command),
+    credentials: credentialsOf({ ...given, https }, process.env),
+  };
+}
+
+function fileOption(flag: string, variable: string, description: string): Option {
+  return new Option(`${flag} <file>`, description).env(variable).argParser(parsePath);
+}
+
+/** What of the options was given on the command line, a space before each. */
+function flagsOf(command: Command): string {
+  const names = {
+    coordinator: '--coordinator',
+    tlsCa: '--tls-ca',
+    tlsCert: '--tls-cert',
+    tlsKey: '--tls-key',
+  };
+  const flags = Object.entries({ ...names, tokenFile: '--token-file' });
+  const options = command.opts<Record<string, unknown>>();
+  return flags
+    .filter(([name]) => command.getOptionValueSource(name) === 'cli')
+    .map(([name, flag]) => ` ${flag} ${String(options[name])}`)
+    .join('');
 }
 
 function parseAddress(text: string): string {
   try {
-    return requireAddress(text);
+    requireAddress(text.startsWith(HTTPS) ? text.slice(HTTPS.length) : text);
+    return text;
   } catch (error) {
     throw new InvalidArgumentError(messageOf(error));
   }

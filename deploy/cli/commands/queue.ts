@@ -4,7 +4,7 @@ import { withCoordinator } from '../remote/coordinator.js';
 import { listedRuns, printQueue } from '../remote/queue.js';
 import { runJson } from '../remote/run-json.js';
 import { listRuns } from '../runs/run-client.js';
-import { coordinatorOf, coordinatorOption } from './coordinator-option.js';
+import { addCoordinatorOptions, coordinatorOf } from './coordinator-option.js';
 
 interface Options {
   readonly all?: boolean;
@@ -12,9 +12,10 @@ interface Options {
 }
 
 export function queueCommand(terminal: Terminal): Command {
-  return new Command('queue')
-    .description('list the runs of a coordinator: those that go on or wait, and the last that have ended')
-    .addOption(coordinatorOption())
+  const command = new Command('queue').description(
+    'list the runs of a coordinator: those that go on or wait, and the last that have ended',
+  );
+  return addCoordinatorOptions(command)
     .option('--all', 'list all that have ended, too')
     .option('--json', 'print one JSON array')
     .addHelpText('after', help)

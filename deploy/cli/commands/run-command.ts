@@ -3,7 +3,7 @@ import type { v1 } from '../../../proto/services.js';
 import { withCoordinator, type Coordinator } from '../remote/coordinator.js';
 import { findRun } from '../remote/find-run.js';
 import { listRuns } from '../runs/run-client.js';
-import { coordinatorOf, coordinatorOption } from './coordinator-option.js';
+import { addCoordinatorOptions, coordinatorOf } from './coordinator-option.js';
 
 /** Does something with the run that the user means. */
 export type RunAction<Options> = (run: v1.Run, options: Options, coordinator: Coordinator) => Promise<void>;
@@ -17,12 +17,11 @@ export function runCommand<Options>(
   action: RunAction<Options>,
 ): Command {
   const description = argument === '[run]' ? `${meaning} (default: the latest run)` : meaning;
-  return new Command(name)
-    .argument(argument, description)
-    .addOption(coordinatorOption())
-    .action(async (wanted: string | undefined, options: Options, command: Command) => {
+  return addCoordinatorOptions(new Command(name).argument(argument, description)).action(
+    async (wanted: string | undefined, options: Options, command: Command) => {
       await withCoordinator(coordinatorOf(command), async (coordinator) =>
         action(findRun(await listRuns(coordinator.client), wanted), options, coordinator),
       );
-    });
+    },
+  );
 }

@@ -4,7 +4,7 @@ import { withCoordinator } from '../remote/coordinator.js';
 import { submit } from '../remote/submit.js';
 import { MAX_NAME_LENGTH } from '../remote/submission.js';
 import { collect } from './collect.js';
-import { coordinatorOf, coordinatorOption } from './coordinator-option.js';
+import { addCoordinatorOptions, coordinatorOf } from './coordinator-option.js';
 
 interface Options {
   readonly set: readonly string[];
@@ -18,10 +18,10 @@ interface Options {
 }
 
 export function submitCommand(terminal: Terminal): Command {
-  return new Command('submit')
+  const command = new Command('submit')
     .description('have a coordinator train a run, and follow it')
-    .argument('<run.yaml>', 'the run file, with paths of this machine')
-    .addOption(coordinatorOption())
+    .argument('<run.yaml>', 'the run file, with paths of this machine');
+  return addCoordinatorOptions(command)
     .option('--set <key=value>', 'set a key of the run file; may be given again', collect, [])
     .option('--workers <n>', 'worker processes; the result does not depend on it (same as --set workers=N)')
     .addOption(

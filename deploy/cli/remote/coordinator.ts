@@ -1,4 +1,4 @@
-import { credentials, type ChannelOptions, type Client } from '@grpc/grpc-js';
+import { credentials, type ChannelCredentials, type ChannelOptions, type Client } from '@grpc/grpc-js';
 import { ConfigError, RunError } from '../../../lib/errors.js';
 import { isLoopback } from '../../../lib/loopback.js';
 import { parseListen } from '../../../lib/monitoring-server.js';
@@ -13,6 +13,8 @@ export interface CoordinatorAddress {
   readonly address: string;
   /** What a command needs to mean the same coordinator from this shell, a space before it; empty for nothing. */
   readonly flag: string;
+  /** Absent for plain text. */
+  readonly credentials?: ChannelCredentials;
 }
 
 /** A coordinator that has answered. */
@@ -34,10 +36,10 @@ const options: ChannelOptions = {
 
 /** Asks the coordinator what it is, and hands it to `body`. @throws RunError where none answers */
 export async function withCoordinator<T>(
-  { address, flag }: CoordinatorAddress,
+  { address, flag, credentials: given = credentials.createInsecure() }: CoordinatorAddress,
   body: (coordinator: Coordinator) => Promise<T>,
 ): Promise<T> {
-  const client = connect(address, credentials.createInsecure(), options);
+  const client = connect(address, given, options);
   try {
     const about = await contact(client, address);
     return await body({ client, address, flag, about });
