@@ -10,6 +10,7 @@ import { readTlsFlags, tlsFlags, type TlsFiles } from '../lib/security/tls-files
 import { v1 } from '../proto/services.js';
 import { CheckpointWriter } from './checkpoint/checkpoint-writer.js';
 import { Collective } from './collective/collective.js';
+import { collectiveSecurities, type CollectiveSecurity } from './collective/curve.js';
 import { EngineThread } from './compute/engine-thread.js';
 import type { OpenPolicy, PolicyEngine, TensorFinal } from './compute/policy-engine.js';
 import { WorkerMetrics } from './metrics.js';
@@ -31,6 +32,7 @@ interface WorkerOptions {
   readonly threads: number;
   /** No answer from a peer for this long ends a collective operation; far longer than the slowest leaf. */
   readonly collectiveTimeoutMs: number;
+  readonly collectiveSecurity: CollectiveSecurity;
   /** host:port to serve /metrics on, or null. */
   readonly metricsListen: string | null;
   /** For the connection to the coordinator; null for plain text. */
@@ -46,6 +48,7 @@ function readOptions(): WorkerOptions {
       'listen-host': { type: 'string' },
       threads: { type: 'string' },
       'collective-timeout-ms': { type: 'string', default: '600000' },
+      'collective-security': { type: 'string', default: 'curve' },
       'metrics-listen': { type: 'string' },
       ...tlsFlags,
     },
@@ -71,9 +74,19 @@ function readOptions(): WorkerOptions {
     listenHost: need('listen-host'),
     threads: count('threads'),
     collectiveTimeoutMs: count('collective-timeout-ms'),
+    collectiveSecurity: parseSecurity(values['collective-security']),
     metricsListen: values['metrics-listen'] ?? null,
     tls,
   };
+}
+
+/** @throws ConfigError */
+function parseSecurity(text: string): CollectiveSecurity {
+  const security = collectiveSecurities.find((one) => one === text);
+  if (security !== undefined) return security;
+  throw new ConfigError(
+    `worker: --collective-security must be ${collectiveSecurities.join(' or ')}, not ${text}`,
+  );
 }
 
 function originOf(error: unknown): v1.FailureOrigin {
@@ -107,8 +120,14 @@ async function work(options: WorkerOptions, log: Logger): Promise<number> {
           metrics: () => metrics.render(),
           ready: () => true,
         });
-  const { runId, workerId, listenHost, collectiveTimeoutMs } = options;
-  const collective = await Collective.bind({ runId, host: listenHost, timeoutMs: collectiveTimeoutMs });
+  const { runId, workerId, listenHost, collectiveTimeoutMs, collectiveSecurity } = options;
+  const collective = await Collective.bind({
+    runId,
+    host: listenHost,
+    timeoutMs: collectiveTimeoutMs,
+    security: collectiveSecurity,
+  });
+  metrics.watch(collective.traffic);
   const policy = new EngineThread<OpenPolicy, PolicyEngine, TensorFinal>(
     new URL('./compute/policy-thread.js', import.meta.url),
   );
@@ -119,9 +138,16 @@ async function work(options: WorkerOptions, log: Logger): Promise<number> {
     COORDINATOR_PATIENCE_MS,
   );
   leaveOnSignal(link, log);
-  const collectiveEndpoint = collective.endpoint;
+  const { endpoint: collectiveEndpoint, publicKey: collectivePublicKey } = collective;
   const session = new Session({
-    identity: { runId, workerId, sessionId: randomUUID(), collectiveEndpoint, fingerprint },
+    identity: {
+      runId,
+      workerId,
+      sessionId: randomUUID(),
+      collectiveEndpoint,
+      collectivePublicKey,
+      fingerprint,
+    },
     link,
     policy,
     collective,
