@@ -10,7 +10,7 @@ const VERSION = '1.0';
  * How long a peer waits whose key is not known: it may be in a generation already that this worker is about to be told of.
  * Less than the 30 s after which ZeroMQ breaks a handshake off.
  */
-const PATIENCE_MS = 20_000;
+const PATIENCE_MS = 10_000;
 
 /** Strangers may connect as often as they like: how many wait is bounded. */
 const MAX_WAITING = 1024;
