@@ -5,6 +5,7 @@ import { createLogger } from '../lib/log.js';
 import { announceFailure } from '../lib/process/lifeline.js';
 import { isQueuedElsewhere, launcherFlags, readLauncher } from './launch/options.js';
 import { runCoordinator, sharedPaths, type ProgramOptions } from './program.js';
+import { readSecurity, securityFlags } from './security/options.js';
 
 const log = createLogger('coordinator');
 
@@ -13,6 +14,8 @@ const log = createLogger('coordinator');
  *
  *     node coordinator/main.js --state-dir DIR [--storage-dir DIR] --listen 127.0.0.1:0 [--metrics-listen 127.0.0.1:0]
  *       [--shared-root DIR]… [--max-workers N] [--page-token-file FILE] --worker-entry FILE --reference-entry FILE
+ *       [--health-listen HOST:PORT] [--tls-ca FILE --tls-cert FILE --tls-key FILE --identity-domain NAME
+ *       [--token-listen HOST:PORT --tokens FILE]]
  *
  * or, with workers on a cluster, in place of the last line (the chart's coordinator does that):
  *
@@ -32,6 +35,8 @@ const commandLine = {
   'shared-root': { ...text, multiple: true },
   'max-workers': text,
   'page-token-file': text,
+  'health-listen': text,
+  ...securityFlags,
   ...launcherFlags,
 } as const;
 
@@ -56,6 +61,8 @@ function readOptions(): ProgramOptions {
     paths: roots === undefined ? { kind: 'any' } : sharedPaths(roots),
     maxWorkers: readMaxWorkers(values['max-workers'], isQueuedElsewhere(values)),
     pageTokenFile: values['page-token-file'] ?? null,
+    security: readSecurity(values, { localWorkers: values.launcher === 'process' }),
+    healthListen: values['health-listen'] ?? null,
     makeLauncher: readLauncher(values, stateDir, log),
     log,
   };

@@ -2,10 +2,10 @@ import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { ConfigError, ExitCode } from '../lib/errors.js';
 import type { Logger } from '../lib/log.js';
-import { isLoopback } from '../lib/loopback.js';
-import { parseListen } from '../lib/monitoring-server.js';
 import { announceReady, exitWithParent } from '../lib/process/lifeline.js';
+import { requireProtected } from '../lib/security/plain-text.js';
 import { readPageToken } from './page/token.js';
+import type { SecurityOptions } from './security/options.js';
 import { startCoordinator, type Coordinator, type CoordinatorOptions } from './server.js';
 import type { PathPolicy } from './service/path-policy.js';
 
@@ -14,6 +14,9 @@ export interface ProgramOptions extends Pick<
   CoordinatorOptions,
   'stateDir' | 'storageDir' | 'listen' | 'metricsListen' | 'paths' | 'maxWorkers' | 'makeLauncher' | 'log'
 > {
+  /** Null for plain text. */
+  readonly security: SecurityOptions | null;
+  readonly healthListen: string | null;
   /** Null for the environment's PROSPECT_PAGE_TOKEN, if any. */
   readonly pageTokenFile: string | null;
 }
@@ -41,7 +44,7 @@ export async function runCoordinator(
   hooks: Partial<ProgramHooks> = {},
 ): Promise<void> {
   const { log, listen } = options;
-  requirePrivate(listen, process.env);
+  if (options.security === null) requireProtected('--listen', listen, process.env);
   const pageToken = readPageToken(options.pageTokenFile, process.env, log);
   await hooks.prepare?.();
   const coordinator = await startCoordinator({
@@ -53,8 +56,8 @@ export async function runCoordinator(
     },
   });
   const stopped = stopOnSignals(coordinator, log, hooks.onStopping);
-  const { address, metricsAddress } = coordinator;
-  log.info({ address, metricsAddress }, 'coordinator is ready');
+  const { address, tokenAddress, healthAddress, metricsAddress } = coordinator;
+  log.info({ address, tokenAddress, healthAddress, metricsAddress }, 'coordinator is ready');
   announceReady({ address, ...(metricsAddress === null ? {} : { metricsAddress }) });
   hooks.onReady?.(coordinator);
   await stopped;
@@ -67,15 +70,6 @@ export function sharedPaths(roots: readonly string[]): PathPolicy {
       throw new ConfigError(`--shared-root ${root} is not a directory`);
   }
   return { kind: 'shared', roots: roots.map((root) => resolve(root)) };
-}
-
-/** What is asked and answered travels as it is, and whoever reaches the port may ask. @throws ConfigError */
-function requirePrivate(listen: string, env: NodeJS.ProcessEnv): void {
-  if (isLoopback(parseListen(listen).host) || env['PROSPECT_ALLOW_PLAINTEXT'] === 'true') return;
-  throw new ConfigError(
-    `--listen ${listen}: other machines would reach the coordinator, without encryption and without a login; ` +
-      'listen on 127.0.0.1, or set PROSPECT_ALLOW_PLAINTEXT=true where everyone on the network is trusted',
-  );
 }
 
 /** Resolves once a signal has stopped the coordinator; rejects where it cannot stop in order. */

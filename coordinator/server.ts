@@ -1,12 +1,10 @@
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
-import { Server, ServerCredentials } from '@grpc/grpc-js';
+import type { Server } from '@grpc/grpc-js';
 import { HealthImplementation } from 'grpc-health-check';
-import { ConfigError } from '../lib/errors.js';
 import type { Logger } from '../lib/log.js';
 import { MonitoringServer, parseListen } from '../lib/monitoring-server.js';
 import { packageVersion } from '../lib/package.js';
-import { channelOptions, serve } from '../proto/calls.js';
+import { serve } from '../proto/calls.js';
 import { clusterService, runService, uploadService } from '../proto/services.js';
 import { clusterHandlers, type OpenCrews } from './cluster/cluster-service.js';
 import { defaultClusterSettings, type ClusterSettings } from './cluster/settings.js';
@@ -17,6 +15,9 @@ import { livePage } from './page/page.js';
 import { executeRun } from './runs/execute.js';
 import { RunQueue } from './runs/run-queue.js';
 import { hasEnded, type RunState } from './runs/state.js';
+import { Listeners } from './security/listeners.js';
+import type { SecurityOptions } from './security/options.js';
+import { Refusals } from './security/refusals.js';
 import type { PathPolicy } from './service/path-policy.js';
 import { runHandlers } from './service/run-service.js';
 import { toStatus } from './service/status.js';
@@ -24,9 +25,6 @@ import { Telemetry } from './telemetry/telemetry.js';
 import { uploadHandlers } from './uploads/upload-service.js';
 import { UploadStore } from './uploads/upload-store.js';
 import { UploadTrees } from './uploads/upload-trees.js';
-
-/** What watchers have to read their last events when the coordinator stops. */
-const LAST_WORDS_MS = 1_000;
 
 export interface CoordinatorOptions {
   readonly stateDir: string;
@@ -37,6 +35,10 @@ export interface CoordinatorOptions {
   readonly storageDir?: string;
   /** Where the gRPC services listen, `host:port`; port 0 for any free one. */
   readonly listen: string;
+  /** Absent for plain text on `listen`. */
+  readonly security?: SecurityOptions | null;
+  /** Where health checks, and nothing else, are answered in plain text, `host:port`; absent for nowhere else. */
+  readonly healthListen?: string | null;
   /** Where metrics and health are served over HTTP, `host:port`; null for nowhere. */
   readonly metricsListen: string | null;
   /** Opens the page where it is served to other machines; absent for a page that only this machine sees. */
@@ -56,6 +58,8 @@ export interface CoordinatorOptions {
 export interface Coordinator {
   /** `host:port`. */
   readonly address: string;
+  readonly tokenAddress: string | null;
+  readonly healthAddress: string | null;
   readonly metricsAddress: string | null;
   /** Where the live page is; null where nobody may see it. */
   readonly page: { readonly address: string; readonly needsToken: boolean } | null;
@@ -97,7 +101,6 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     { maxWorkers, log, onFatal },
   );
 
-  const server = new Server(channelOptions);
   let page: Coordinator['page'] = null;
   const about = () => ({
     version: packageVersion(),
@@ -106,24 +109,34 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     workersInUse: queue.workersInUse,
     pageAddress: page?.address ?? '',
   });
-  serve(server, runService, runHandlers(journal, queue, places, about), toStatus);
-  serve(server, uploadService, uploadHandlers(store), toStatus);
-  serve(server, clusterService, clusterHandlers(crews), toStatus);
   const health = new HealthImplementation({ '': 'SERVING' });
-  health.addToServer(server);
+  const addHealth = (server: Server) => health.addToServer(server);
+  const [ofRuns, ofUploads] = [runHandlers(journal, queue, places, about), uploadHandlers(store)];
+  const forWorkers = (server: Server) => {
+    serve(server, clusterService, clusterHandlers(crews), toStatus);
+    addHealth(server);
+  };
+  const all = (server: Server) => {
+    serve(server, runService, ofRuns, toStatus);
+    serve(server, uploadService, ofUploads, toStatus);
+    forWorkers(server);
+  };
+  const refusals = new Refusals(telemetry.registry, log);
+  const listeners = new Listeners({ all, forWorkers, health: addHealth }, refusals, log);
 
   let monitoring: MonitoringServer | undefined;
   let ready = false;
   const release = async () => {
-    await shutDown(server);
+    await listeners.close();
     await monitoring?.close();
     await launcher?.close();
     journal.close();
   };
   try {
     await trees.removeLeftovers();
-    const address = await bind(server, options.listen);
-    launcher = await options.makeLauncher(address);
+    const { listen, security = null, healthListen = null } = options;
+    await listeners.open({ listen, security, healthListen });
+    launcher = await options.makeLauncher(listeners.localAddress);
     await launcher.endLeftovers((runId) => {
       const run = journal.findRun(runId);
       return run !== undefined && !hasEnded(run.state);
@@ -145,32 +158,12 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
       await release();
     };
     const stop = (reason: string) => (stopped ??= stopOnce(reason));
-    return { address, metricsAddress: monitoring?.address ?? null, page, stop };
+    const { address, tokenAddress, healthAddress } = listeners;
+    return { address, tokenAddress, healthAddress, metricsAddress: monitoring?.address ?? null, page, stop };
   } catch (error) {
     await release();
     throw error;
   }
-}
-
-function bind(server: Server, listen: string): Promise<string> {
-  const { host, port } = parseListen(listen);
-  return new Promise((resolve, reject) => {
-    server.bindAsync(`${host}:${port}`, ServerCredentials.createInsecure(), (error, boundPort) => {
-      if (error === null) resolve(`${host}:${boundPort}`);
-      else reject(new ConfigError(`cannot listen on ${listen}: ${error.message}`));
-    });
-  });
-}
-
-/**
- * Those who watch a run that has ended get its last events; whoever else is still connected is cut off. A connection whose
- * other end is gone without a word takes the system many minutes to close, so it is not waited for.
- */
-async function shutDown(server: Server): Promise<void> {
-  const closed = new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
-  const cutOff = setTimeout(() => server.forceShutdown(), LAST_WORDS_MS);
-  await Promise.race([closed, delay(2 * LAST_WORDS_MS, undefined, { ref: false })]);
-  clearTimeout(cutOff);
 }
 
 function countStates(journal: Journal): Map<RunState, number> {

@@ -4,9 +4,13 @@ import { ConfigError, ExitCode, RunError, messageOf } from '../lib/errors.js';
 import { createLogger, type Logger } from '../lib/log.js';
 import { MonitoringServer } from '../lib/monitoring-server.js';
 import { announceReady, exitWithParent } from '../lib/process/lifeline.js';
+import { channelCredentials } from '../lib/security/channel-credentials.js';
+import { requireProtected } from '../lib/security/plain-text.js';
+import { readTlsFlags, tlsFlags, type TlsFiles } from '../lib/security/tls-files.js';
 import { v1 } from '../proto/services.js';
 import { CheckpointWriter } from './checkpoint/checkpoint-writer.js';
 import { Collective } from './collective/collective.js';
+import { collectiveSecurities, type CollectiveSecurity } from './collective/curve.js';
 import { EngineThread } from './compute/engine-thread.js';
 import type { OpenPolicy, PolicyEngine, TensorFinal } from './compute/policy-engine.js';
 import { WorkerMetrics } from './metrics.js';
@@ -30,10 +34,13 @@ interface WorkerOptions {
   readonly threads: number;
   /** No answer from a peer for this long ends a collective operation; far longer than the slowest leaf. */
   readonly collectiveTimeoutMs: number;
+  readonly collectiveSecurity: CollectiveSecurity;
   /** host:port to serve /metrics on, or null. */
   readonly metricsListen: string | null;
   /** Of a replica that this node has anyway; null to use the one that the coordinator names. */
   readonly referenceSocket: string | null;
+  /** For the connection to the coordinator; null for plain text. */
+  readonly tls: TlsFiles | null;
 }
 
 function readOptions(): WorkerOptions {
@@ -45,11 +52,15 @@ function readOptions(): WorkerOptions {
       'listen-host': { type: 'string' },
       threads: { type: 'string' },
       'collective-timeout-ms': { type: 'string', default: '600000' },
+      'collective-security': { type: 'string', default: 'curve' },
       'metrics-listen': { type: 'string' },
       'reference-socket': { type: 'string' },
+      ...tlsFlags,
     },
   });
-  const need = (name: Exclude<keyof typeof values, 'metrics-listen' | 'reference-socket'>): string => {
+  const need = (
+    name: Exclude<keyof typeof values, 'metrics-listen' | 'reference-socket' | keyof typeof tlsFlags>,
+  ): string => {
     const value = values[name];
     if (value === undefined) throw new ConfigError(`worker: --${name} is missing`);
     return value;
@@ -60,16 +71,30 @@ function readOptions(): WorkerOptions {
       throw new ConfigError(`worker: --${name} must be a positive integer`);
     return value;
   };
+  const coordinator = need('coordinator');
+  const tls = readTlsFlags(values);
+  if (tls === null) requireProtected('--coordinator', coordinator, process.env);
   return {
-    coordinator: need('coordinator'),
+    coordinator,
     runId: need('run-id'),
     workerId: need('worker-id'),
     listenHost: need('listen-host'),
     threads: count('threads'),
     collectiveTimeoutMs: count('collective-timeout-ms'),
+    collectiveSecurity: parseSecurity(values['collective-security']),
     metricsListen: values['metrics-listen'] ?? null,
     referenceSocket: values['reference-socket'] ?? null,
+    tls,
   };
+}
+
+/** @throws ConfigError */
+function parseSecurity(text: string): CollectiveSecurity {
+  const security = collectiveSecurities.find((one) => one === text);
+  if (security !== undefined) return security;
+  throw new ConfigError(
+    `worker: --collective-security must be ${collectiveSecurities.join(' or ')}, not ${text}`,
+  );
 }
 
 function originOf(error: unknown): v1.FailureOrigin {
@@ -112,17 +137,34 @@ async function work(options: WorkerOptions, log: Logger): Promise<number> {
           metrics: () => metrics.render(),
           ready: () => true,
         });
-  const { runId, workerId, listenHost, collectiveTimeoutMs, referenceSocket } = options;
-  const collective = await Collective.bind({ runId, host: listenHost, timeoutMs: collectiveTimeoutMs });
+  const { runId, workerId, listenHost, collectiveTimeoutMs, collectiveSecurity, referenceSocket } = options;
+  const collective = await Collective.bind({
+    runId,
+    host: listenHost,
+    timeoutMs: collectiveTimeoutMs,
+    security: collectiveSecurity,
+  });
+  metrics.watch(collective.traffic);
   const policy = new EngineThread<OpenPolicy, PolicyEngine, TensorFinal>(
     new URL('./compute/policy-thread.js', import.meta.url),
   );
   const checkpoints = new CheckpointWriter();
-  const link = new CoordinatorLink(options.coordinator, COORDINATOR_PATIENCE_MS);
+  const link = new CoordinatorLink(
+    options.coordinator,
+    () => channelCredentials(options.tls),
+    COORDINATOR_PATIENCE_MS,
+  );
   leaveOnSignal(link, log);
-  const collectiveEndpoint = collective.endpoint;
+  const { endpoint: collectiveEndpoint, publicKey: collectivePublicKey } = collective;
   const session = new Session({
-    identity: { runId, workerId, sessionId: randomUUID(), collectiveEndpoint, fingerprint },
+    identity: {
+      runId,
+      workerId,
+      sessionId: randomUUID(),
+      collectiveEndpoint,
+      collectivePublicKey,
+      fingerprint,
+    },
     link,
     policy,
     collective,

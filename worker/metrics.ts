@@ -1,4 +1,5 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { Traffic } from './collective/collective.js';
 import type { StepOutcome } from './trainer/step.js';
 import { ownSequences, type StepTask } from './trainer/work.js';
 
@@ -42,6 +43,19 @@ export class WorkerMetrics {
 
   constructor() {
     collectDefaultMetrics({ register: this.registry });
+  }
+
+  /** From now on tells of this collective. */
+  watch(traffic: Readonly<Traffic>): void {
+    const refused = new Counter({
+      name: 'prospect_collective_refused_peers_total',
+      help: 'Connections to this worker of whoever is no worker of its run.',
+      registers: [this.registry],
+      collect: () => {
+        refused.reset();
+        refused.inc(traffic.refusedPeers);
+      },
+    });
   }
 
   observeStep(task: StepTask, outcome: StepOutcome): void {

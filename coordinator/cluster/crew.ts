@@ -6,7 +6,7 @@ import { CrewMember, type Farewell, type FromWorker, type WorkerStream } from '.
 import { Departure } from './departure.js';
 import { Generation } from './generation.js';
 import { isOf, type HeldGroup, type HeldState } from './held-state.js';
-import { differenceFrom, readHello } from './hello.js';
+import { differenceFrom, encryptionDifference, readHello } from './hello.js';
 import type { Evidence, Loss } from './loss.js';
 import { News } from './news.js';
 import type { ClusterSettings } from './settings.js';
@@ -78,7 +78,8 @@ export class Crew {
     }
     if (this.#condemned.has(sessionId)) throw new RunError(`${workerId} was given up already`);
     this.#first ??= record;
-    const difference = differenceFrom(this.#first, record);
+    const there = this.#sorted().find((member) => member.workerId !== workerId)?.record;
+    const difference = differenceFrom(this.#first, record) ?? encryptionDifference(there ?? record, record);
     if (difference !== null) {
       this.#condemned.add(sessionId);
       this.#keeper.lost({ workerId, kind: 'unlike', reason: difference });

@@ -25,6 +25,7 @@ export function readHello(hello: v1.Hello.$Properties): Introduction {
   const record = {
     workerId,
     collectiveEndpoint,
+    collectivePublicKey: hello.collectivePublicKey ?? '',
     fingerprint: {
       tensorflowVersion: fingerprint.tensorflowVersion ?? '',
       device: fingerprint.device ?? '',
@@ -45,6 +46,18 @@ function readHeld(held: v1.HeldState.$Properties, workerId: string): HeldState |
     throw new RunError(`${workerId} says that it holds the state of rank ${rank} of ${worldSize} workers`);
   }
   return { stage, step, rank, worldSize };
+}
+
+/** How a worker cannot talk with one that is there, because one of the two encrypts; null where it can. */
+export function encryptionDifference(there: MemberRecord, member: MemberRecord): string | null {
+  const [mine, theirs] = [member, there].map(({ collectivePublicKey }) =>
+    collectivePublicKey === '' ? 'plain' : 'curve',
+  );
+  if (mine === theirs) return null;
+  return (
+    `is not like ${there.workerId}: its --collective-security is ${mine!}, not ${theirs!}; ` +
+    'start all workers of a run with the same'
+  );
 }
 
 /**

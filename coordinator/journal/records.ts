@@ -95,6 +95,8 @@ export interface CheckpointRecord {
 export interface MemberRecord {
   readonly workerId: string;
   readonly collectiveEndpoint: string;
+  /** Empty where its collective does not encrypt. */
+  readonly collectivePublicKey: string;
   readonly fingerprint: {
     readonly tensorflowVersion: string;
     readonly device: string;

@@ -158,11 +158,11 @@ class Patience {
 }
 
 function memberOf(member: CrewMember, stage: number, { holders }: StartingState): v1.Member.$Properties {
-  const { workerId, collectiveEndpoint } = member.record;
+  const { workerId, collectiveEndpoint, collectivePublicKey } = member.record;
+  const known = { workerId, collectiveEndpoint, collectivePublicKey };
   const { held } = member;
-  if (held === null || holders === null || !isOf(held, stage, holders))
-    return { workerId, collectiveEndpoint };
-  return { workerId, collectiveEndpoint, held: { rank: held.rank, worldSize: held.worldSize } };
+  if (held === null || holders === null || !isOf(held, stage, holders)) return known;
+  return { ...known, held: { rank: held.rank, worldSize: held.worldSize } };
 }
 
 function isStill(before: readonly CrewMember[], now: readonly CrewMember[]): boolean {

@@ -1,5 +1,6 @@
 import { ProcessLauncher } from '../../coordinator/launch/process-launcher.js';
 import { runCoordinator, sharedPaths } from '../../coordinator/program.js';
+import type { SecurityOptions } from '../../coordinator/security/options.js';
 import type { Coordinator } from '../../coordinator/server.js';
 import { ExitCode } from '../../lib/errors.js';
 import { createLogger } from '../../lib/log.js';
@@ -18,6 +19,9 @@ export interface CoordinatorOptions {
   /** Null for one run at a time, with as many as it wants. */
   readonly maxWorkers: number | null;
   readonly pageTokenFile: string | null;
+  /** Null for plain text. */
+  readonly security: SecurityOptions | null;
+  readonly healthListen: string | null;
 }
 
 /**

@@ -4,6 +4,8 @@ import { exitCodeOf, reportError } from './exit.js';
 import { openTerminal } from './output/terminal.js';
 import { buildProgram } from './program.js';
 
+// Notices for the authors of libraries, such as of an IP address that is called over TLS, tell a user nothing.
+process.noDeprecation = true;
 const terminal = openTerminal(process, (error) => {
   reportError(new RunError(`cannot write the output: ${error.message}`), terminal.err, false);
   process.exit(ExitCode.failed);

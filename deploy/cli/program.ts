@@ -78,7 +78,9 @@ Exit codes:
 Environment:
   NO_COLOR              any value turns colours off
   PROSPECT_CACHE        where the native TensorFlow library is kept
-  PROSPECT_COORDINATOR  host:port of the coordinator to ask (default: 127.0.0.1:7070)
+  PROSPECT_COORDINATOR  host:port of the coordinator to ask (default: 127.0.0.1:7070); https://host:port for TLS
+  PROSPECT_TOKEN        your token there, which is sent over TLS only
+  PROSPECT_TLS_CA       as --tls-ca; PROSPECT_TLS_CERT and PROSPECT_TLS_KEY likewise
 
 Examples:
   prospect demo

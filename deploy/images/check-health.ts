@@ -3,10 +3,11 @@
  *
  *     node dist/deploy/images/check-health.js --address HOST:PORT [--tls-ca FILE --tls-cert FILE --tls-key FILE]
  */
-import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { credentials, type ChannelCredentials } from '@grpc/grpc-js';
+import type { ChannelCredentials } from '@grpc/grpc-js';
 import { ConfigError, ExitCode, messageOf, RunError } from '../../lib/errors.js';
+import { channelCredentials } from '../../lib/security/channel-credentials.js';
+import { readTlsFlags, tlsFlags } from '../../lib/security/tls-files.js';
 import { servingStatus } from '../../proto/health.js';
 
 const DEADLINE_MS = 15_000;
@@ -17,20 +18,10 @@ interface Options {
 }
 
 function readOptions(): Options {
-  const text = { type: 'string' } as const;
-  const { values } = parseArgs({
-    options: { address: text, 'tls-ca': text, 'tls-cert': text, 'tls-key': text },
-  });
-  const { address, 'tls-ca': ca, 'tls-cert': certificate, 'tls-key': key } = values;
+  const { values } = parseArgs({ options: { address: { type: 'string' }, ...tlsFlags } });
+  const { address } = values;
   if (address === undefined) throw new ConfigError('--address is missing');
-  if (ca === undefined && certificate === undefined && key === undefined)
-    return { address, credentials: credentials.createInsecure() };
-  if (ca === undefined || certificate === undefined || key === undefined)
-    throw new ConfigError('--tls-ca, --tls-cert and --tls-key go together');
-  return {
-    address,
-    credentials: credentials.createSsl(readFileSync(ca), readFileSync(key), readFileSync(certificate)),
-  };
+  return { address, credentials: channelCredentials(readTlsFlags(values)) };
 }
 
 /** @throws RunError unless the server answers in time that it serves. */

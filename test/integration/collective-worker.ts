@@ -26,6 +26,7 @@ const collective = await Collective.bind({
   runId: 'run-1',
   host: '127.0.0.1',
   timeoutMs: Number(process.argv[2]),
+  security: 'plain',
 });
 
 process.on('message', (message: Assignment | 'close') => {

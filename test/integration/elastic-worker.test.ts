@@ -63,7 +63,7 @@ class Stage {
     this.workers = workerIds;
     const list = workerIds.map((workerId) => ({
       workerId,
-      collectiveEndpoint: this.stub.endpointOf(workerId),
+      ...this.stub.addressOf(workerId),
       held: source.source === STATE_SOURCE_MEMBERS ? (this.held.get(workerId) ?? null) : null,
     }));
     workerIds.forEach((workerId, rank) => {

@@ -92,7 +92,7 @@ class Stage {
     const { STATE_SOURCE_INITIAL, STATE_SOURCE_MEMBERS } = v1.StateSource;
     const members = workerIds.map((workerId, rank) => ({
       workerId,
-      collectiveEndpoint: this.stub.endpointOf(workerId),
+      ...this.stub.addressOf(workerId),
       held: held?.[rank] ?? null,
     }));
     const source = held === null ? STATE_SOURCE_INITIAL : STATE_SOURCE_MEMBERS;

@@ -20,7 +20,12 @@ import { finishTree } from '../../worker/reduction/finish-tree.js';
 import { FinalTensors } from '../../worker/reduction/final-tensors.js';
 import { accumulationPlan, runsOf, type LeafStep } from '../../worker/reduction/tree.js';
 
-const OPTIONS: CollectiveOptions = { runId: 'run-1', host: '127.0.0.1', timeoutMs: 20_000 };
+const OPTIONS: CollectiveOptions = {
+  runId: 'run-1',
+  host: '127.0.0.1',
+  timeoutMs: 20_000,
+  security: 'plain',
+};
 
 /** A collective that the test closes, whatever becomes of it. */
 export async function bindOne(t: TestContext, options: Partial<CollectiveOptions> = {}): Promise<Collective> {
@@ -42,7 +47,10 @@ export async function connectedGroup(
 
 export async function connectAll(ranks: readonly Collective[], generation: number): Promise<void> {
   const endpoints = ranks.map(({ endpoint }) => endpoint);
-  await Promise.all(ranks.map((collective, rank) => collective.connect({ generation, rank, endpoints })));
+  const publicKeys = ranks.map(({ publicKey }) => publicKey);
+  await Promise.all(
+    ranks.map((collective, rank) => collective.connect({ generation, rank, endpoints, publicKeys })),
+  );
 }
 
 /** A flat space of tensors of a block each, in segments that end after the given blocks. */

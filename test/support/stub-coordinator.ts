@@ -12,12 +12,17 @@ type WorkerStream = ServerDuplexStream<v1.JoinRequest, ToWorker>;
 
 const entry = fileURLToPath(new URL('../../worker/main.js', import.meta.url));
 
+/** What a worker's peers need to reach it. */
+export type CollectiveAddress = Required<
+  Pick<v1.Member.$Properties, 'collectiveEndpoint' | 'collectivePublicKey'>
+>;
+
 /** The coordinator's end of the contract, without a mind of its own: a test says what real workers are told. */
 export class StubCoordinator {
   private readonly streams = new Map<string, WorkerStream>();
   private readonly messages: { readonly from: string; readonly message: v1.JoinRequest }[] = [];
   private readonly processes = new Map<string, ChildProcess>();
-  private readonly endpoints = new Map<string, string>();
+  private readonly addresses = new Map<string, CollectiveAddress>();
 
   private constructor(
     private server: Server,
@@ -46,9 +51,9 @@ export class StubCoordinator {
     return `127.0.0.1:${this.port}`;
   }
 
-  /** Where a worker's peers reach it, as it said. */
-  endpointOf(workerId: string): string {
-    return this.endpoints.get(workerId)!;
+  /** Where a worker's peers reach it, and by which key, as it said. */
+  addressOf(workerId: string): CollectiveAddress {
+    return this.addresses.get(workerId)!;
   }
 
   async kill(workerId: string, signal: NodeJS.Signals = 'SIGKILL'): Promise<number | null> {
@@ -120,7 +125,8 @@ export class StubCoordinator {
       if (message.hello) {
         from = message.hello.workerId ?? '';
         this.streams.set(from, call);
-        this.endpoints.set(from, message.hello.collectiveEndpoint ?? '');
+        const { collectiveEndpoint = '', collectivePublicKey = '' } = message.hello;
+        this.addresses.set(from, { collectiveEndpoint, collectivePublicKey });
       }
       if (!message.heartbeat) this.messages.push({ from, message });
     });

@@ -1,20 +1,22 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
-import type { Router } from 'zeromq';
+import type { Dealer, Router } from 'zeromq';
 
 import { RunError, messageOf } from '../../lib/errors.js';
 import type { FlatBuffer } from '../parameters/flat-buffer.js';
 import type { ParameterLayout } from '../parameters/layout.js';
 import type { LeafRun } from '../reduction/tree.js';
 import { allGatherPartsPlan } from './all-gather-parts.js';
+import { Admission } from './admission.js';
 import { CollectiveError } from './collective-error.js';
+import { isPublicKey, newCurve, type CollectiveSecurity, type Curve } from './curve.js';
 import { FrameError, decodeFrame, hashRun, routingIdOf, type Frame } from './frame.js';
 import { gatherPlan } from './gather.js';
 import { Greetings } from './greetings.js';
 import { Group } from './group.js';
 import { LONG_PAYLOAD_BYTES } from './peer-link.js';
 import { planReduceScatter, type LocalNode, type NodePart } from './reduce-scatter.js';
-import { receivingSocket } from './sockets.js';
+import { receivingSocket, sendingSocket } from './sockets.js';
 import { StagingMemory } from './staging-memory.js';
 import type { OperationTag } from './tag.js';
 import { noTraffic, type Traffic } from './traffic.js';
@@ -33,6 +35,7 @@ export interface CollectiveOptions {
   readonly host: string;
   /** How long an operation may stand still before it fails in the name of the peers that are waited for. */
   readonly timeoutMs: number;
+  readonly security: CollectiveSecurity;
 }
 
 /** The ranks of one generation. */
@@ -41,6 +44,8 @@ export interface Peers {
   readonly rank: number;
   /** By rank, own included. */
   readonly endpoints: readonly string[];
+  /** By rank, own included; absent, or empty texts, where the collective is plain. */
+  readonly publicKeys?: readonly string[];
 }
 
 /**
@@ -54,8 +59,9 @@ export interface Peers {
 export class Collective {
   /** Where peers reach this worker. */
   readonly endpoint: string;
+  /** By which peers know this worker; empty where the collective is plain. */
+  readonly publicKey: string;
   readonly traffic: Readonly<Traffic>;
-  private readonly counters = noTraffic();
   private readonly run: Buffer;
   private readonly staging = new StagingMemory();
   private readonly receiving: Promise<void>;
@@ -67,7 +73,10 @@ export class Collective {
   private constructor(
     private readonly router: Router,
     private readonly options: CollectiveOptions,
+    private readonly counters: Traffic,
+    private readonly protection: { readonly curve: Curve; readonly admission: Admission } | null,
   ) {
+    this.publicKey = protection?.curve.publicKey ?? '';
     this.endpoint = router.lastEndpoint!;
     this.traffic = this.counters;
     this.run = hashRun(options.runId);
@@ -76,27 +85,40 @@ export class Collective {
 
   /** Listens on a free port of the host. */
   static async bind(options: CollectiveOptions): Promise<Collective> {
-    const router = receivingSocket();
+    const counters = noTraffic();
+    const refused = () => counters.refusedPeers++;
+    const curve = options.security === 'curve' ? newCurve() : null;
+    const admission = curve === null ? null : await Admission.open(curve.context, refused);
+    const router = receivingSocket(curve);
+    // Whoever does not speak CURVE to the right key never gets so far that the admission is asked.
+    if (curve !== null) router.events.on('handshake:error:protocol', refused);
     try {
       await router.bind(`tcp://${options.host}:*`);
     } catch (error) {
       router.close();
+      await admission?.close();
       throw new RunError(`cannot listen for other workers on ${options.host}: ${messageOf(error)}`);
     }
-    return new Collective(router, options);
+    const protection = curve === null || admission === null ? null : { curve, admission };
+    return new Collective(router, options, counters, protection);
   }
 
   /**
    * Joins a generation, and resolves when all its ranks have. Ends the generation before it; generations grow.
+   *
+   * @throws RunError where some of the workers encrypt and others do not
    */
-  async connect({ generation, rank, endpoints }: Peers): Promise<void> {
+  async connect({ generation, rank, endpoints, publicKeys = noKeys(endpoints) }: Peers): Promise<void> {
     if (this.closed) throw new Error('the collective is closed');
     const current = this.generation;
     if (generation <= current) throw new RangeError(`generation ${generation} after generation ${current}`);
     if (endpoints[rank] === undefined) throw new RangeError(`rank ${rank} of ${endpoints.length}`);
+    this.requireKeys(publicKeys, endpoints);
     this.group?.fail(new CollectiveError(`generation ${generation} has replaced generation ${current}`));
     const sender = { run: this.run, generation, rank };
-    const group = new Group(sender, endpoints, this.options.timeoutMs, this.counters);
+    const openSocket = (peer: number) => this.openSocket(routingIdOf(sender), publicKeys[peer]!);
+    const group = new Group(sender, endpoints, this.options.timeoutMs, this.counters, openSocket);
+    this.protection?.admission.setMembers(publicKeys);
     this.group = group;
     const joined = group.join();
     for (const frame of this.greetings.take(generation)) group.accept(frame);
@@ -168,8 +190,26 @@ export class Collective {
       await this.group?.leave();
       this.group?.fail(new Error('the collective is closed'));
       this.router.close();
+      await this.protection?.admission.close();
     }
     await this.receiving;
+  }
+
+  private requireKeys(publicKeys: readonly string[], endpoints: readonly string[]): void {
+    const isSound = (key: string | undefined) =>
+      this.protection === null ? key === '' : isPublicKey(key ?? '');
+    const unlike = endpoints.findIndex((_, rank) => !isSound(publicKeys[rank]));
+    if (unlike < 0) return;
+    const [mine, theirs] = this.protection === null ? ['plain', 'encrypted'] : ['encrypted', 'plain'];
+    throw new RunError(
+      `the traffic of this worker is ${mine}, that of rank ${unlike} (${endpoints[unlike]!}) is ${theirs}: ` +
+        'start all workers of a run with the same --collective-security',
+    );
+  }
+
+  private openSocket(routingId: string, peerKey: string): Dealer {
+    if (this.protection === null) return sendingSocket(routingId);
+    return sendingSocket(routingId, { ...this.protection.curve, peerKey });
   }
 
   private connected(): Group {
@@ -212,6 +252,8 @@ export class Collective {
     return this.group?.sender.generation ?? -1;
   }
 }
+
+const noKeys = (endpoints: readonly string[]) => endpoints.map(() => '');
 
 function readableFrame(parts: readonly Buffer[]): Frame | undefined {
   try {

@@ -1,3 +1,5 @@
+import type { Dealer } from 'zeromq';
+
 import { messageOf } from '../../lib/errors.js';
 import { digestOf, mustAgree } from './agreement.js';
 import { CollectiveError } from './collective-error.js';
@@ -34,11 +36,12 @@ export class Group {
     readonly endpoints: readonly string[],
     private readonly timeoutMs: number,
     private readonly traffic: Traffic,
+    openSocket: (rank: number) => Dealer,
   ) {
     const onLost = (link: PeerLink, what: string) => this.lose(link, what);
     this.links = endpoints.slice(1).map((_, index) => {
       const rank = (sender.rank + 1 + index) % endpoints.length;
-      return new PeerLink(rank, endpoints[rank]!, routingIdOf(sender), traffic, onLost);
+      return new PeerLink(rank, endpoints[rank]!, openSocket(rank), traffic, onLost);
     });
     this.linkByRoutingId = new Map(
       this.links.map((link) => [routingIdOf({ ...sender, rank: link.rank }), link]),

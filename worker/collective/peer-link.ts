@@ -4,7 +4,6 @@ import type { Dealer } from 'zeromq';
 
 import { messageOf } from '../../lib/errors.js';
 import type { Message } from './frame.js';
-import { sendingSocket } from './sockets.js';
 import type { Traffic } from './traffic.js';
 
 /** Payloads from here on take the event loop's time: others get a turn after each. */
@@ -14,7 +13,6 @@ export const LONG_PAYLOAD_BYTES = 2 ** 16;
 export class PeerLink {
   /** The peer said goodbye: it will go, and that is no failure. */
   left = false;
-  private readonly dealer: Dealer;
   private readonly queue: Iterable<Message>[] = [];
   private sending = false;
   private closed = false;
@@ -23,12 +21,10 @@ export class PeerLink {
   constructor(
     readonly rank: number,
     readonly endpoint: string,
-    routingId: string,
+    private readonly dealer: Dealer,
     private readonly traffic: Traffic,
     private readonly onLost: (link: PeerLink, what: string) => void,
-  ) {
-    this.dealer = sendingSocket(routingId);
-  }
+  ) {}
 
   /** How errors call the peer. */
   get name(): string {

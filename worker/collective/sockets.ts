@@ -6,6 +6,7 @@
  */
 import { Dealer, Router } from 'zeromq';
 
+import type { Curve } from './curve.js';
 import { MAX_PAYLOAD_BYTES } from './frame.js';
 
 /** Frames that wait in memory for one peer, on either side: 8 MB keep the wire busy. */
@@ -21,15 +22,35 @@ const common = {
   heartbeatTimeout: HEARTBEAT_TIMEOUT_MS,
 };
 
-export function receivingSocket(): Router {
+/** @param curve null for plain text */
+export function receivingSocket(curve: Curve | null = null): Router {
   return new Router({
     ...common,
     receiveHighWaterMark: HIGH_WATER_MARK_FRAMES,
     // A stranger's flood; what is over a frame's limit is refused by name when the frame is read.
     maxMessageSize: 2 * MAX_PAYLOAD_BYTES,
+    // Where nobody answers who may connect, nobody may.
+    ...(curve === null
+      ? {}
+      : { ...ownOf(curve), curveServer: true, zapDomain: 'prospect', zapEnforceDomain: true }),
   });
 }
 
-export function sendingSocket(routingId: string): Dealer {
-  return new Dealer({ ...common, routingId, sendHighWaterMark: HIGH_WATER_MARK_FRAMES });
+/** @param curve with the public key of the peer; null for plain text */
+export function sendingSocket(
+  routingId: string,
+  curve: (Curve & { readonly peerKey: string }) | null = null,
+): Dealer {
+  return new Dealer({
+    ...common,
+    routingId,
+    sendHighWaterMark: HIGH_WATER_MARK_FRAMES,
+    ...(curve === null ? {} : { ...ownOf(curve), curveServerKey: curve.peerKey }),
+  });
 }
+
+const ownOf = ({ context, publicKey, secretKey }: Curve) => ({
+  context,
+  curvePublicKey: publicKey,
+  curveSecretKey: secretKey,
+});

@@ -6,6 +6,8 @@ export interface Traffic {
   foreignFrames: number;
   /** Dropped: of this run, from a generation or an operation that is over. */
   staleFrames: number;
+  /** Connections of whoever is no member: without a key, or with another run's. */
+  refusedPeers: number;
 }
 
 export const noTraffic = (): Traffic => ({
@@ -13,4 +15,5 @@ export const noTraffic = (): Traffic => ({
   receivedBytes: 0,
   foreignFrames: 0,
   staleFrames: 0,
+  refusedPeers: 0,
 });

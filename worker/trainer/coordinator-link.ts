@@ -1,4 +1,10 @@
-import { credentials, status, type Client, type ClientDuplexStream, type ServiceError } from '@grpc/grpc-js';
+import {
+  status,
+  type ChannelCredentials,
+  type Client,
+  type ClientDuplexStream,
+  type ServiceError,
+} from '@grpc/grpc-js';
 import { RunError } from '../../lib/errors.js';
 import { connect, openDuplex } from '../../proto/calls.js';
 import { clusterService, v1 } from '../../proto/services.js';
@@ -17,7 +23,12 @@ export type Order =
   | { readonly kind: 'disconnected' };
 
 /** Statuses with which a coordinator refuses this worker for good; with any other it may be on its way back. */
-const REFUSALS: readonly number[] = [status.FAILED_PRECONDITION, status.INVALID_ARGUMENT];
+const REFUSALS: readonly number[] = [
+  status.FAILED_PRECONDITION,
+  status.INVALID_ARGUMENT,
+  status.PERMISSION_DENIED,
+  status.UNAUTHENTICATED,
+];
 
 const FIRST_PAUSE_MS = 200;
 const LONGEST_PAUSE_MS = 5_000;
@@ -31,19 +42,22 @@ export class CoordinatorLink {
   /** The reason to stop at once, whatever is being done. */
   readonly stopped: Promise<string>;
   private stop: (reason: string) => void = () => undefined;
-  private readonly client: Client;
+  private client: Client | null = null;
   private stream: Stream | null = null;
   private heartbeat: NodeJS.Timeout | undefined;
   private lastHeardMs = performance.now();
   private pauseMs = 0;
 
-  /** @param patienceMs how long to try to reach a coordinator that is gone */
+  /**
+   * @param credentials asked for before each connection: certificates are renewed
+   * @param patienceMs how long to try to reach a coordinator that is gone
+   */
   constructor(
     private readonly address: string,
+    private readonly credentials: () => ChannelCredentials,
     private readonly patienceMs: number,
   ) {
     this.stopped = new Promise((resolve) => (this.stop = resolve));
-    this.client = connect(address, credentials.createInsecure());
   }
 
   get isOpen(): boolean {
@@ -60,6 +74,8 @@ export class CoordinatorLink {
       throw new RunError(`lost the coordinator at ${this.address}, for ${this.patienceMs / 1000} s`);
     if (this.pauseMs > 0) await new Promise((resolve) => setTimeout(resolve, this.pauseMs));
     this.pauseMs = Math.min(LONGEST_PAUSE_MS, Math.max(FIRST_PAUSE_MS, 2 * this.pauseMs));
+    this.client?.close();
+    this.client = connect(this.address, this.credentials());
     const stream = openDuplex(this.client, clusterService.join);
     stream.on('data', (message: v1.JoinResponse) => {
       this.lastHeardMs = performance.now();
@@ -95,7 +111,7 @@ export class CoordinatorLink {
         if (stream.destroyed || stream.readableEnded) resolve();
       });
     }
-    this.client.close();
+    this.client?.close();
   }
 
   private broke(stream: Stream, error: ServiceError | null): void {

@@ -118,7 +118,8 @@ export class Generation {
     const { collective } = this.stage.context;
     const { members } = this.membership;
     const endpoints = members.map(({ collectiveEndpoint }) => collectiveEndpoint ?? '');
-    await collective.connect({ generation: this.number, rank: this.place.rank, endpoints });
+    const publicKeys = members.map(({ collectivePublicKey }) => collectivePublicKey ?? '');
+    await collective.connect({ generation: this.number, rank: this.place.rank, endpoints, publicKeys });
     const { signal } = this.over;
     await arrangeState(
       this.stage.state,

@@ -13,7 +13,10 @@ import type { StepTask } from './work.js';
 
 /** Who this worker is, to every coordinator that it meets. */
 export type Identity = Required<
-  Pick<v1.Hello.$Properties, 'runId' | 'workerId' | 'sessionId' | 'collectiveEndpoint' | 'fingerprint'>
+  Pick<
+    v1.Hello.$Properties,
+    'runId' | 'workerId' | 'sessionId' | 'collectiveEndpoint' | 'collectivePublicKey' | 'fingerprint'
+  >
 >;
 
 export interface SessionParts {

@@ -2,33 +2,53 @@ import { InvalidArgumentError, Option, type Command } from 'commander';
 import { ConfigError, messageOf } from '../../../lib/errors.js';
 import { DEFAULT_COORDINATOR_ADDRESS } from '../coordinator-address.js';
 import type { ReleasePlace } from '../kubernetes/release.js';
+import { credentialsOf, type Access } from '../remote/access.js';
 import { COORDINATOR_VARIABLE, requireAddress, type CoordinatorAddress } from '../remote/coordinator.js';
+import { parsePath } from './path-argument.js';
 
-interface Options {
+type Options = Omit<Access, 'https'> & {
   readonly coordinator: string;
   readonly release?: string;
   readonly namespace?: string;
   readonly context?: string;
-}
+};
 
-/** Adds the options that say which coordinator a command asks. */
+const HTTPS = 'https://';
+
+/** Adds the options that say which coordinator a command asks, and how it is known there. */
 export function addCoordinatorOptions(command: Command): Command {
   return command
     .addOption(
-      new Option('--coordinator <host:port>', 'the coordinator to ask')
+      new Option('--coordinator <host:port>', 'the coordinator to ask; https://host:port for TLS')
         .env(COORDINATOR_VARIABLE)
         .default(DEFAULT_COORDINATOR_ADDRESS)
         .argParser(parseAddress),
     )
     .option('--release <name>', 'the one of this Helm release, through the Kubernetes API')
     .option('--namespace <name>', "where the release is (default: the context's)")
-    .option('--context <name>', 'of the kubeconfig (default: the current one)');
+    .option('--context <name>', 'of the kubeconfig (default: the current one)')
+    .addOption(
+      fileOption(
+        '--tls-ca',
+        'PROSPECT_TLS_CA',
+        "authorities that the coordinator's certificate may come from",
+      ),
+    )
+    .addOption(fileOption('--tls-cert', 'PROSPECT_TLS_CERT', 'your certificate, where you have one'))
+    .addOption(fileOption('--tls-key', 'PROSPECT_TLS_KEY', 'its key'))
+    .option('--token-file <file>', 'holds your token (default: PROSPECT_TOKEN)', parsePath);
 }
 
 /** @param command that has the options, parsed. @throws ConfigError where they do not go together */
 export function coordinatorOf(command: Command): CoordinatorAddress {
-  const { coordinator } = command.opts<Options>();
-  return { address: coordinator, flag: flagsOf(command), release: releaseOf(command) };
+  const { coordinator, tlsCa, tlsCert, tlsKey, tokenFile } = command.opts<Options>();
+  const https = coordinator.startsWith(HTTPS);
+  return {
+    address: https ? coordinator.slice(HTTPS.length) : coordinator,
+    flag: flagsOf(command),
+    release: releaseOf(command),
+    credentials: credentialsOf({ tlsCa, tlsCert, tlsKey, tokenFile, https }, process.env),
+  };
 }
 
 function releaseOf(command: Command): ReleasePlace | null {
@@ -42,18 +62,33 @@ function releaseOf(command: Command): ReleasePlace | null {
   throw new ConfigError(`${needless} is of --release, which is missing`);
 }
 
+function fileOption(flag: string, variable: string, description: string): Option {
+  return new Option(`${flag} <file>`, description).env(variable).argParser(parsePath);
+}
+
 /** What of the options was given on the command line, a space before each. */
 function flagsOf(command: Command): string {
-  const options = command.opts<Options>();
-  return (['coordinator', 'release', 'namespace', 'context'] as const)
-    .filter((name) => command.getOptionValueSource(name) === 'cli')
-    .map((name) => ` --${name} ${options[name] ?? ''}`)
+  const names = {
+    coordinator: '--coordinator',
+    release: '--release',
+    namespace: '--namespace',
+    context: '--context',
+    tlsCa: '--tls-ca',
+    tlsCert: '--tls-cert',
+    tlsKey: '--tls-key',
+    tokenFile: '--token-file',
+  };
+  const options = command.opts<Record<string, unknown>>();
+  return Object.entries(names)
+    .filter(([name]) => command.getOptionValueSource(name) === 'cli')
+    .map(([name, flag]) => ` ${flag} ${String(options[name])}`)
     .join('');
 }
 
 function parseAddress(text: string): string {
   try {
-    return requireAddress(text);
+    requireAddress(text.startsWith(HTTPS) ? text.slice(HTTPS.length) : text);
+    return text;
   } catch (error) {
     throw new InvalidArgumentError(messageOf(error));
   }

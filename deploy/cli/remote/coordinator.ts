@@ -1,4 +1,4 @@
-import { credentials, type ChannelOptions, type Client } from '@grpc/grpc-js';
+import { credentials, type ChannelCredentials, type ChannelOptions, type Client } from '@grpc/grpc-js';
 import { ConfigError, RunError } from '../../../lib/errors.js';
 import { isLoopback } from '../../../lib/loopback.js';
 import { parseListen } from '../../../lib/monitoring-server.js';
@@ -16,6 +16,8 @@ export interface CoordinatorAddress {
   readonly flag: string;
   /** Where the coordinator is found instead of at the address; absent or null for there. */
   readonly release?: ReleasePlace | null;
+  /** Absent for plain text. */
+  readonly credentials?: ChannelCredentials;
 }
 
 /** A coordinator that has answered. */
@@ -37,14 +39,14 @@ const options: ChannelOptions = {
 
 /** Asks the coordinator what it is, and hands it to `body`. @throws RunError where none answers */
 export async function withCoordinator<T>(
-  { address, flag, release = null }: CoordinatorAddress,
+  { address, flag, release = null, credentials: given = credentials.createInsecure() }: CoordinatorAddress,
   body: (coordinator: Coordinator) => Promise<T>,
 ): Promise<T> {
   if (release !== null) {
     const { withRelease } = await import('../kubernetes/release.js');
     return withRelease(release, (forwarded) => withCoordinator({ address: forwarded, flag }, body));
   }
-  const client = connect(address, credentials.createInsecure(), options);
+  const client = connect(address, given, options);
   try {
     const about = await contact(client, address);
     return await body({ client, address, flag, about });

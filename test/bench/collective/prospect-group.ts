@@ -2,12 +2,18 @@ import { fork } from 'node:child_process';
 import { on, once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 
+import type { CollectiveSecurity } from '../../../worker/collective/curve.js';
 import { slowest, type Group } from './operation.js';
 import type { RankAnswer, RankCommand } from './rank.js';
 
 class Rank {
-  private readonly process = fork(fileURLToPath(new URL('./rank.js', import.meta.url)));
-  private readonly answers = on(this.process, 'message', { close: ['exit'] });
+  private readonly process;
+  private readonly answers;
+
+  constructor(security: CollectiveSecurity) {
+    this.process = fork(fileURLToPath(new URL('./rank.js', import.meta.url)), [security]);
+    this.answers = on(this.process, 'message', { close: ['exit'] });
+  }
 
   async answer<Kind extends RankAnswer['kind']>(kind: Kind): Promise<Extract<RankAnswer, { kind: Kind }>> {
     const next = (await this.answers.next()) as IteratorResult<[RankAnswer], undefined>;
@@ -29,11 +35,12 @@ class Rank {
 }
 
 /** Our collective between processes of this machine. */
-export async function prospectGroup(worldSize: number): Promise<Group> {
-  const ranks = Array.from({ length: worldSize }, () => new Rank());
+export async function prospectGroup(worldSize: number, security: CollectiveSecurity): Promise<Group> {
+  const ranks = Array.from({ length: worldSize }, () => new Rank(security));
   const bound = await Promise.all(ranks.map((rank) => rank.answer('bound')));
   const endpoints = bound.map(({ endpoint }) => endpoint);
-  ranks.forEach((rank, index) => rank.tell({ kind: 'connect', rank: index, endpoints }));
+  const publicKeys = bound.map(({ publicKey }) => publicKey);
+  ranks.forEach((rank, index) => rank.tell({ kind: 'connect', rank: index, endpoints, publicKeys }));
   await Promise.all(ranks.map((rank) => rank.answer('connected')));
   return {
     async run(operation, iterations) {

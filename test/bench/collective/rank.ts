@@ -1,5 +1,5 @@
 /** One process of the bench, laid out as a worker: sockets on the main thread, sums on the compute thread. */
-import { Collective } from '../../../worker/collective/collective.js';
+import { Collective, type Peers } from '../../../worker/collective/collective.js';
 import { EngineThread } from '../../../worker/compute/engine-thread.js';
 import { FlatBuffer } from '../../../worker/parameters/flat-buffer.js';
 import { runsOf } from '../../../worker/reduction/tree.js';
@@ -7,19 +7,20 @@ import type { Operation } from './operation.js';
 import type { OpenReducing, ReducingEngine } from './reducing-thread.js';
 
 export type RankCommand =
-  | { readonly kind: 'connect'; readonly rank: number; readonly endpoints: readonly string[] }
+  | ({ readonly kind: 'connect' } & Omit<Peers, 'generation'>)
   | { readonly kind: 'run'; readonly operation: Operation; readonly iterations: number }
   | { readonly kind: 'close' };
 
 export type RankAnswer =
-  | { readonly kind: 'bound'; readonly endpoint: string }
+  | { readonly kind: 'bound'; readonly endpoint: string; readonly publicKey: string }
   | { readonly kind: 'connected' }
   | { readonly kind: 'times'; readonly milliseconds: readonly number[] };
 
 type Repeat = () => Promise<unknown>;
 
 const answer = (message: RankAnswer) => process.send!(message);
-const collective = await Collective.bind({ runId: 'bench', host: '127.0.0.1', timeoutMs: 60_000 });
+const security = process.argv[2] === 'curve' ? 'curve' : 'plain';
+const collective = await Collective.bind({ runId: 'bench', host: '127.0.0.1', timeoutMs: 60_000, security });
 const thread = new EngineThread<OpenReducing, ReducingEngine>(
   new URL('./reducing-thread.js', import.meta.url),
 );
@@ -30,14 +31,13 @@ let prepared: { readonly key: string; readonly repeat: Repeat } | null = null;
 process.on('message', (command: RankCommand) => {
   void obey(command);
 });
-answer({ kind: 'bound', endpoint: collective.endpoint });
+answer({ kind: 'bound', endpoint: collective.endpoint, publicKey: collective.publicKey });
 
 async function obey(command: RankCommand): Promise<void> {
   switch (command.kind) {
     case 'connect': {
-      const { rank, endpoints } = command;
-      place = { rank, worldSize: endpoints.length };
-      await collective.connect({ generation: 1, rank, endpoints });
+      place = { rank: command.rank, worldSize: command.endpoints.length };
+      await collective.connect({ ...command, generation: 1 });
       answer({ kind: 'connected' });
       break;
     }

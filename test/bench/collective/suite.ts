@@ -26,7 +26,11 @@ const cases: readonly Case[] = [
   allReduce(60, 5),
   allReduce(540, 1),
 ];
-const WORLD_SIZES = [2, 4];
+const setUps = [
+  { worldSize: 2, security: 'plain' },
+  { worldSize: 4, security: 'plain' },
+  { worldSize: 2, security: 'curve' },
+] as const;
 const ROUNDS = 5;
 
 /** Buffers of a process of either side: given, staged and summed. */
@@ -40,12 +44,13 @@ export const collectiveSuite: Suite = {
     const notMeasured: string[] = [
       'a network between the processes: all run on this machine and talk over its loopback',
     ];
-    for (const worldSize of WORLD_SIZES) {
-      const ours = await prospectGroup(worldSize);
-      const theirs = options.baseline ? glooGroup(options.python!, worldSize) : null;
+    for (const { worldSize, security } of setUps) {
+      const ours = await prospectGroup(worldSize, security);
+      // It does not encrypt.
+      const theirs = options.baseline && security === 'plain' ? glooGroup(options.python!, worldSize) : null;
       try {
         for (const one of cases) {
-          const name = `${one.name}, ${worldSize} processes`;
+          const name = `${one.name}, ${worldSize} processes${security === 'curve' ? ', encrypted' : ''}`;
           const needed = 2 * worldSize * BUFFERS_PER_PROCESS * one.operation.bytes;
           if (needed > freemem()) {
             notMeasured.push(`${name}: it takes ${(needed / 2 ** 30).toFixed(0)} GiB of memory`);

@@ -2,9 +2,10 @@ import assert from 'node:assert/strict';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import { credentials, type Client } from '@grpc/grpc-js';
+import { credentials, type ChannelCredentials, type Client } from '@grpc/grpc-js';
 import { pino } from 'pino';
 import type { ClusterSettings } from '../../../coordinator/cluster/settings.js';
+import type { SecurityOptions } from '../../../coordinator/security/options.js';
 import type { PathPolicy } from '../../../coordinator/service/path-policy.js';
 import { startCoordinator, type Coordinator } from '../../../coordinator/server.js';
 import { callUnary, connect, openServerStream } from '../../../proto/calls.js';
@@ -21,6 +22,8 @@ export interface TestCoordinator {
   readonly coordinator: Coordinator;
   readonly launcher: ScriptedLauncher;
   readonly client: Client;
+  /** Where workers that the coordinator starts reach it. */
+  readonly workersAddress: string;
 }
 
 interface TestOptions {
@@ -28,37 +31,47 @@ interface TestOptions {
   readonly maxWorkers?: number | null;
   readonly cluster?: Partial<ClusterSettings>;
   readonly paths?: PathPolicy;
+  readonly security?: SecurityOptions;
+  readonly healthListen?: string;
+  /** Of the client; default: plain text. */
+  readonly clientCredentials?: ChannelCredentials;
 }
 
 /** A coordinator in this process, on ports of its own, with scripted workers; stopped when the test ends. */
 export async function startTestCoordinator(
   t: TestContext,
   scripts: Readonly<Record<string, Script>> = {},
-  { dir: given, maxWorkers = null, cluster, paths = { kind: 'any' } }: TestOptions = {},
+  { dir: given, maxWorkers = null, cluster, paths = { kind: 'any' }, ...options }: TestOptions = {},
 ): Promise<TestCoordinator> {
   const dir = given ?? (await temporaryDirectory(t));
   let launcher: ScriptedLauncher | undefined;
+  let workersAddress = '';
   const coordinator = await startCoordinator({
     stateDir: join(dir, 'state'),
     listen: loopback,
+    security: options.security ?? null,
+    healthListen: options.healthListen ?? null,
     metricsListen: loopback,
     paths,
     maxWorkers,
-    makeLauncher: (address) => (launcher = new ScriptedLauncher(address, scripts)),
+    makeLauncher: (address) => {
+      workersAddress = address;
+      return (launcher = new ScriptedLauncher(address, scripts));
+    },
     cluster: { failureSettleMs: 300, restartDelayMs: 10, stopGraceMs: 2_000, ...cluster },
     log: pino({ level: 'silent' }),
     onFatal: (error) => {
       throw error;
     },
   });
-  const client = connect(coordinator.address, credentials.createInsecure());
+  const client = connect(coordinator.address, options.clientCredentials ?? credentials.createInsecure());
   t.after(async () => {
     client.close();
     await coordinator.stop('the test is over');
     const complaints = launcher!.workers.flatMap(({ complaint }) => complaint ?? []);
     assert.deepEqual(complaints, [], 'what workers were told keeps to the contract');
   });
-  return { dir, coordinator, launcher: launcher!, client };
+  return { dir, coordinator, launcher: launcher!, client, workersAddress };
 }
 
 /** A data row that is already tokenized. */

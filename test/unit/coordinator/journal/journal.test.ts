@@ -53,6 +53,7 @@ test('everything is there after closing and opening again', async (t) => {
     {
       workerId: 'worker-0',
       collectiveEndpoint: 'tcp://127.0.0.1:1',
+      collectivePublicKey: '',
       fingerprint: { tensorflowVersion: '2.21.0', device: 'avx2', threads: 1 },
     },
   ];

@@ -123,7 +123,13 @@ describe('all-reduce in the tree order', () => {
     const [alone] = await connectedGroup(t, 1);
     assert.deepEqual(texts(await alone!.allGather(tag(0), bytes('me'))), ['me']);
     await allReduceLeaves(alone!, 0, layoutOf(2), randomLeaves(3, 2 * 8192, 1).leaves, [0, 3], 1);
-    assert.deepEqual(alone!.traffic, { sentBytes: 0, receivedBytes: 0, foreignFrames: 0, staleFrames: 0 });
+    assert.deepEqual(alone!.traffic, {
+      sentBytes: 0,
+      receivedBytes: 0,
+      foreignFrames: 0,
+      staleFrames: 0,
+      refusedPeers: 0,
+    });
   });
 });
 
