@@ -31,6 +31,8 @@ process.argv.push(
   tls.key,
 );
 process.argv.push('--collective-security', 'curve', '--metrics-listen', metrics);
+// A stranger is refused soon.
+process.argv.push('--collective-timeout-ms', '20000');
 await import('../../worker/main.js');
 
 function freeAddress(): Promise<string> {

@@ -28,7 +28,7 @@ const patienceMs = 300_000;
 const entry = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
 
 /** Long enough that a stranger's key is refused meanwhile. */
-const run = { method: 'kto', keys: { max_steps: 120, workers: 2 } } as const;
+const run = { method: 'kto', keys: { max_steps: 100, workers: 2 } } as const;
 
 interface Service {
   readonly coordinator: Coordinator;

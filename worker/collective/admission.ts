@@ -6,12 +6,6 @@ import { publicKeyOf } from './curve.js';
 const ENDPOINT = 'inproc://zeromq.zap.01';
 const VERSION = '1.0';
 
-/**
- * How long a peer waits whose key is not known: it may be in a generation already that this worker is about to be told of.
- * Less than the 30 s after which ZeroMQ breaks a handshake off.
- */
-const PATIENCE_MS = 10_000;
-
 /** Strangers may connect as often as they like: how many wait is bounded. */
 const MAX_WAITING = 1024;
 
@@ -37,8 +31,12 @@ export class Admission {
     this.answering = this.answerAll();
   }
 
-  /** @param onRefused called for each peer that is turned away */
-  static async open(context: Context, onRefused: () => void, patienceMs = PATIENCE_MS): Promise<Admission> {
+  /**
+   * @param onRefused called for each peer that is turned away
+   * @param patienceMs how long a peer waits whose key is not known: it may be in a generation already that this worker is
+   *   about to be told of. Less than the 30 s after which ZeroMQ breaks a handshake off.
+   */
+  static async open(context: Context, onRefused: () => void, patienceMs: number): Promise<Admission> {
     const router = new Router({ context, linger: 0 });
     await router.bind(ENDPOINT);
     return new Admission(router, onRefused, patienceMs);

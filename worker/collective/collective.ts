@@ -28,6 +28,9 @@ export type { OperationTag } from './tag.js';
 export type { Traffic } from './traffic.js';
 export type { Transfer } from './transfer.js';
 
+/** A peer that is in the next generation already waits no longer than this for the news to come here. */
+const LONGEST_PATIENCE_MS = 10_000;
+
 export interface CollectiveOptions {
   /** Frames of another run are dropped. */
   readonly runId: string;
@@ -88,7 +91,8 @@ export class Collective {
     const counters = noTraffic();
     const refused = () => counters.refusedPeers++;
     const curve = options.security === 'curve' ? newCurve() : null;
-    const admission = curve === null ? null : await Admission.open(curve.context, refused);
+    const patienceMs = Math.min(LONGEST_PATIENCE_MS, options.timeoutMs / 10);
+    const admission = curve === null ? null : await Admission.open(curve.context, refused, patienceMs);
     const router = receivingSocket(curve);
     // Whoever does not speak CURVE to the right key never gets so far that the admission is asked.
     if (curve !== null) router.events.on('handshake:error:protocol', refused);
