@@ -23,6 +23,7 @@ const log = createLogger('supervisor');
  *
  *     node worker/supervisor.js --coordinator HOST:PORT --run-id ID --node N --workers W --threads T --listen-host IP
  *       --reference-socket PATH --reference-follow FILE --metrics-listen HOST:PORT
+ *       [--tls-ca FILE --tls-cert FILE --tls-key FILE]
  *
  * Exit codes: 0 where the coordinator let all workers go, 2 for bad input, 143 after SIGTERM, else 1.
  */
@@ -61,7 +62,7 @@ async function supervise(options: SupervisorOptions): Promise<number> {
 }
 
 function startWorker(
-  { coordinator, runId, threads, listenHost, referenceSocket }: SupervisorOptions,
+  { coordinator, runId, threads, listenHost, referenceSocket, tls }: SupervisorOptions,
   workerId: string,
   env: Readonly<Record<string, string>>,
   onMessage: (message: unknown) => void,
@@ -70,6 +71,7 @@ function startWorker(
   const args = ['--coordinator', coordinator, '--run-id', runId, '--worker-id', workerId];
   args.push('--threads', String(threads), '--listen-host', listenHost);
   args.push('--metrics-listen', '127.0.0.1:0', '--reference-socket', referenceSocket);
+  if (tls !== null) args.push('--tls-ca', tls.ca, '--tls-cert', tls.cert, '--tls-key', tls.key);
   return spawnChild({ name: workerId, entry, args, env, stdio: 'inherit', onMessage });
 }
 

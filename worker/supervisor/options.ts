@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { ConfigError, messageOf } from '../../lib/errors.js';
+import { readTlsFlags, tlsFlags, type TlsFiles } from '../../lib/security/tls-files.js';
 
 export interface SupervisorOptions {
   /** host:port. */
@@ -16,6 +17,8 @@ export interface SupervisorOptions {
   readonly referenceFollow: string;
   /** host:port. */
   readonly metricsListen: string;
+  /** With which the workers know the coordinator, and it them; null for plain text. */
+  readonly tls: TlsFiles | null;
 }
 
 const text = { type: 'string' } as const;
@@ -29,6 +32,7 @@ const commandLine = {
   'reference-socket': text,
   'reference-follow': text,
   'metrics-listen': text,
+  ...tlsFlags,
 };
 
 type Flag = keyof typeof commandLine;
@@ -57,6 +61,7 @@ export function readOptions(args: readonly string[]): SupervisorOptions {
     referenceSocket: need('reference-socket'),
     referenceFollow: need('reference-follow'),
     metricsListen: need('metrics-listen'),
+    tls: readTlsFlags(values),
   };
 }
 

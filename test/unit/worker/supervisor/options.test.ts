@@ -28,7 +28,15 @@ describe('the supervisor’s command line', () => {
       referenceSocket: '/run/prospect/reference.sock',
       referenceFollow: '/run/prospect/reference.json',
       metricsListen: '0.0.0.0:9464',
+      tls: null,
     });
+  });
+
+  test('with the files that a release with TLS mounts, all or none of them', () => {
+    const flags = ['--tls-ca=/tls/ca.crt', '--tls-cert=/tls/tls.crt', '--tls-key=/tls/tls.key'];
+    const { tls } = readOptions([...template, ...flags]);
+    assert.deepEqual(tls, { ca: '/tls/ca.crt', cert: '/tls/tls.crt', key: '/tls/tls.key' });
+    assert.throws(() => readOptions([...template, ...flags.slice(1)]), ConfigError);
   });
 
   test('each flag that is missing is named', () => {
@@ -53,7 +61,7 @@ describe('the supervisor’s command line', () => {
   }
 
   test('a flag that it does not know is refused', () => {
-    assert.throws(() => readOptions([...template, '--tls-ca=/ca.crt']), ConfigError);
+    assert.throws(() => readOptions([...template, '--gpus=1']), ConfigError);
   });
 });
 
