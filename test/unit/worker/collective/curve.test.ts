@@ -72,7 +72,10 @@ describe('an encrypted collective', () => {
     await connectAll([one, two, three], 2);
     await connectAll([three, one], 3);
     const gathered = await Promise.all([three, one].map((rank) => rank.allGather(tag, Buffer.from('here'))));
-    assert.deepEqual(gathered.flat().map((payload) => Buffer.from(payload).toString()), ['here', 'here', 'here', 'here']);
+    assert.deepEqual(
+      gathered.flat().map((payload) => Buffer.from(payload).toString()),
+      ['here', 'here', 'here', 'here'],
+    );
   });
 
   it('lets a peer wait that is in a generation which this worker is not told of yet', async (t) => {

@@ -58,7 +58,12 @@ describe('a peer that', () => {
   });
 
   it('nobody listens for is named when the time to connect is over', async (t) => {
-    const gone = await Collective.bind({ runId: 'run-1', host: '127.0.0.1', timeoutMs: 1000, security: 'plain' });
+    const gone = await Collective.bind({
+      runId: 'run-1',
+      host: '127.0.0.1',
+      timeoutMs: 1000,
+      security: 'plain',
+    });
     await gone.close();
     const alone = await bindOne(t, { timeoutMs: 300 });
     const endpoints = [alone.endpoint, gone.endpoint];
@@ -239,6 +244,11 @@ describe('close', () => {
 });
 
 it('names the address that it cannot listen on', async () => {
-  const options = { runId: 'run-1', host: 'no.such.host.invalid', timeoutMs: 1000, security: 'plain' } as const;
+  const options = {
+    runId: 'run-1',
+    host: 'no.such.host.invalid',
+    timeoutMs: 1000,
+    security: 'plain',
+  } as const;
   await assert.rejects(Collective.bind(options), runError('no.such.host.invalid'));
 });
