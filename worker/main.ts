@@ -52,7 +52,10 @@ function readOptions(): WorkerOptions {
       'listen-host': { type: 'string' },
       threads: { type: 'string' },
       'collective-timeout-ms': { type: 'string', default: '600000' },
-      'collective-security': { type: 'string', default: 'curve' },
+      'collective-security': {
+        type: 'string',
+        default: process.env['PROSPECT_COLLECTIVE_SECURITY'] ?? 'curve',
+      },
       'metrics-listen': { type: 'string' },
       'reference-socket': { type: 'string' },
       ...tlsFlags,
@@ -93,7 +96,7 @@ function parseSecurity(text: string): CollectiveSecurity {
   const security = collectiveSecurities.find((one) => one === text);
   if (security !== undefined) return security;
   throw new ConfigError(
-    `worker: --collective-security must be ${collectiveSecurities.join(' or ')}, not ${text}`,
+    `worker: --collective-security, or PROSPECT_COLLECTIVE_SECURITY, must be ${collectiveSecurities.join(' or ')}, not ${text}`,
   );
 }
 

@@ -1,4 +1,6 @@
 import { RunError } from '../../lib/errors.js';
+import { isCurveKey } from '../../lib/security/curve-key.js';
+import { quote } from '../../lib/text.js';
 import type { MemberRecord } from '../journal/records.js';
 import { v1 } from '../../proto/services.js';
 import type { HeldState } from './held-state.js';
@@ -22,10 +24,16 @@ export function readHello(hello: v1.Hello.$Properties): Introduction {
       `a worker's hello lacks its id, session, collective endpoint or fingerprint: ${JSON.stringify(hello)}`,
     );
   }
+  const collectivePublicKey = hello.collectivePublicKey ?? '';
+  // The others would take it for what it is not, and fail.
+  if (collectivePublicKey !== '' && !isCurveKey(collectivePublicKey))
+    throw new RunError(
+      `${workerId} says that its public key is ${quote(collectivePublicKey)}, which is none`,
+    );
   const record = {
     workerId,
     collectiveEndpoint,
-    collectivePublicKey: hello.collectivePublicKey ?? '',
+    collectivePublicKey,
     fingerprint: {
       tensorflowVersion: fingerprint.tensorflowVersion ?? '',
       device: fingerprint.device ?? '',

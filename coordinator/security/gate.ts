@@ -64,7 +64,8 @@ export function gate(
       metadata.remove('authorization');
       if (refused === null) next(metadata);
       else call.sendStatus(refused);
-      if (connection.refusals >= MOST_REFUSALS) connection.cut();
+      // The answers before it have left by then.
+      if (connection.refusals >= MOST_REFUSALS) setImmediate(() => connection.cut());
     };
     const listener = new ServerListenerBuilder().withOnReceiveMetadata(onMetadata).build();
     return new ServerInterceptingCall(

@@ -43,7 +43,7 @@ export async function serveCoordinator(options: CoordinatorOptions, terminal: Te
   const say = terminal.out.interactive ? terminal.out.line : () => undefined;
   await runCoordinator(program, {
     prepare: () => setUpTensorFlow({ check: false, log: terminal.err.line }),
-    onReady: (coordinator) => describe(coordinator).forEach((line) => say(line)),
+    onReady: (coordinator) => describe(coordinator, options).forEach((line) => say(line)),
     onStopping: () =>
       say('stopping: runs under way are saved, and go on when it is started again (once more to kill it)'),
   });
@@ -51,10 +51,15 @@ export async function serveCoordinator(options: CoordinatorOptions, terminal: Te
   process.exit(ExitCode.done);
 }
 
-function describe({ address, page }: Coordinator): string[] {
-  const named = address === DEFAULT_COORDINATOR_ADDRESS ? '' : ` --coordinator ${address}`;
+function describe(
+  { address, tokenAddress, page }: Coordinator,
+  { security }: Pick<CoordinatorOptions, 'security'>,
+): string[] {
+  const place = address === DEFAULT_COORDINATOR_ADDRESS ? '' : ` --coordinator ${address}`;
+  const named = security === null ? place : `${place} --tls-ca FILE --tls-cert FILE --tls-key FILE`;
   return [
     `listening at ${address}`,
+    ...(tokenAddress === null ? [] : [`listening for people with tokens at https://${tokenAddress}`]),
     page === null
       ? 'no live page: other machines would see it, and it has no token; see --page-token-file'
       : `live page at http://${page.address}/${page.needsToken ? ', for whoever has its token' : ''}`,

@@ -64,6 +64,8 @@ class NetworkLauncher extends ProcessLauncher {
     const child = fork(entry('worker/main.js'), args, {
       execPath: 'ip',
       execArgv: ['netns', 'exec', namespace, process.execPath],
+      // The coordinator is on another of these machines.
+      env: { ...process.env, PROSPECT_ALLOW_PLAINTEXT: 'true' },
       stdio: ['ignore', log, log, 'ipc'],
       detached: true,
     });

@@ -52,7 +52,7 @@ export class Admission {
     for (const { timer } of this.waiting) clearTimeout(timer);
     this.waiting.clear();
     this.router.close();
-    await this.answering;
+    await Promise.all([this.answering, this.sending]);
   }
 
   private async answerAll(): Promise<void> {
@@ -90,6 +90,11 @@ export class Admission {
 
   private send(reply: (Buffer | string)[]): void {
     const { router } = this;
-    this.sending = this.sending.then(() => (router.closed ? undefined : router.send(reply)));
+    this.sending = this.sending
+      .then(() => router.send(reply))
+      .catch((error: unknown) => {
+        // Whoever is still waiting when the socket is closed gets no answer.
+        if (!router.closed) throw error;
+      });
   }
 }

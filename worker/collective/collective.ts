@@ -3,13 +3,14 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Dealer, Router } from 'zeromq';
 
 import { RunError, messageOf } from '../../lib/errors.js';
+import { isCurveKey } from '../../lib/security/curve-key.js';
 import type { FlatBuffer } from '../parameters/flat-buffer.js';
 import type { ParameterLayout } from '../parameters/layout.js';
 import type { LeafRun } from '../reduction/tree.js';
 import { allGatherPartsPlan } from './all-gather-parts.js';
 import { Admission } from './admission.js';
 import { CollectiveError } from './collective-error.js';
-import { isPublicKey, newCurve, type CollectiveSecurity, type Curve } from './curve.js';
+import { newCurve, type CollectiveSecurity, type Curve } from './curve.js';
 import { FrameError, decodeFrame, hashRun, routingIdOf, type Frame } from './frame.js';
 import { gatherPlan } from './gather.js';
 import { Greetings } from './greetings.js';
@@ -201,7 +202,7 @@ export class Collective {
 
   private requireKeys(publicKeys: readonly string[], endpoints: readonly string[]): void {
     const isSound = (key: string | undefined) =>
-      this.protection === null ? key === '' : isPublicKey(key ?? '');
+      this.protection === null ? key === '' : isCurveKey(key ?? '');
     const unlike = endpoints.findIndex((_, rank) => !isSound(publicKeys[rank]));
     if (unlike < 0) return;
     const [mine, theirs] = this.protection === null ? ['plain', 'encrypted'] : ['encrypted', 'plain'];

@@ -19,12 +19,6 @@ export function newCurve(): Curve {
 
 const Z85 = '0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#';
 const KEY_BYTES = 32;
-const KEY = /^[0-9a-zA-Z.:+=^!/*?&<>()[\]{}@%$#-]{40}$/;
-
-/** Whether a text can be a public key. */
-export function isPublicKey(text: string): boolean {
-  return KEY.test(text);
-}
 
 /** A key as ZeroMQ writes it, from its bytes; empty where they are none. */
 export function publicKeyOf(bytes: Buffer): string {

@@ -6,7 +6,14 @@ import { PACE_MS } from './pace.js';
 
 const text = { type: 'string' } as const;
 const { values } = parseArgs({
-  options: { coordinator: text, 'run-id': text, 'worker-id': text, 'listen-host': text, threads: text },
+  options: {
+    coordinator: text,
+    'run-id': text,
+    'worker-id': text,
+    'listen-host': text,
+    threads: text,
+    'collective-security': text,
+  },
 });
 exitWithParent(() => undefined);
 const worker = new ScriptedWorker(values.coordinator!, values['run-id']!, values['worker-id']!, {

@@ -6,7 +6,14 @@ import { ScriptedWorker } from './scripted-worker.js';
 
 const text = { type: 'string' } as const;
 const { values } = parseArgs({
-  options: { coordinator: text, 'run-id': text, 'worker-id': text, 'listen-host': text, threads: text },
+  options: {
+    coordinator: text,
+    'run-id': text,
+    'worker-id': text,
+    'listen-host': text,
+    threads: text,
+    'collective-security': text,
+  },
 });
 const workerId = values['worker-id']!;
 exitWithParent(() => undefined);

@@ -95,6 +95,28 @@ test('a worker that would compute other bits is refused, with the difference nam
   assert.match(losses[0]!, /^worker-1 unlike: is not like worker-0/);
 });
 
+test('a worker that does not encrypt, where another does, is refused, and the other way round', (t) => {
+  const encrypted = { collectivePublicKey: 'k'.repeat(40) };
+  for (const [first, second, text] of [
+    [{}, encrypted, /its --collective-security is curve, not plain/],
+    [encrypted, {}, /its --collective-security is plain, not curve/],
+  ] as const) {
+    const { crew, losses } = makeCrew(t);
+    join(crew, 0, first);
+    assert.throws(() => join(crew, 1, second), text);
+    assert.match(losses[0]!, /^worker-1 unlike: is not like worker-0/);
+    mock.timers.reset();
+  }
+});
+
+test('members are told one another by their keys, which must be such', (t) => {
+  const { crew } = makeCrew(t);
+  const collectivePublicKey = '0'.repeat(39) + '}';
+  join(crew, 0, { collectivePublicKey }).session.received({ stageReady: { stage: 1 } });
+  assert.equal(crew.eligible[0]!.record.collectivePublicKey, collectivePublicKey);
+  assert.throws(() => join(crew, 1, { collectivePublicKey: 'key' }), /worker-1 says .*"key", which is none/);
+});
+
 test('a stranger, and a hello that is not complete, are refused', (t) => {
   const { crew } = makeCrew(t);
   assert.throws(() => join(crew, 77), /no place for worker-77/);

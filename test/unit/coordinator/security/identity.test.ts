@@ -22,7 +22,7 @@ describe('who the holder of a certificate is', () => {
     ['', null, null],
   ];
   for (const [subjectAltName, name, role] of cases) {
-    test(`${subjectAltName || 'without a name'}`, () => {
+    test(subjectAltName || 'without a name', () => {
       const identity = identityOf(subjectAltName, domain);
       assert.deepEqual([identity?.name ?? null, identity?.role ?? null], [name, role]);
     });

@@ -6,9 +6,10 @@ import fc from 'fast-check';
 import { curveKeyPair, Dealer } from 'zeromq';
 
 import { RunError } from '../../../../lib/errors.js';
+import { isCurveKey } from '../../../../lib/security/curve-key.js';
 import type { Collective } from '../../../../worker/collective/collective.js';
 import { Admission } from '../../../../worker/collective/admission.js';
-import { isPublicKey, newCurve, publicKeyOf } from '../../../../worker/collective/curve.js';
+import { newCurve, publicKeyOf } from '../../../../worker/collective/curve.js';
 import { receivingSocket, sendingSocket } from '../../../../worker/collective/sockets.js';
 import {
   allReduceLeaves,
@@ -72,7 +73,10 @@ describe('an encrypted collective', () => {
     await connectAll([one, two, three], 2);
     await connectAll([three, one], 3);
     const gathered = await Promise.all([three, one].map((rank) => rank.allGather(tag, Buffer.from('here'))));
-    assert.deepEqual(gathered.flat().map((payload) => Buffer.from(payload).toString()), ['here', 'here', 'here', 'here']);
+    assert.deepEqual(
+      gathered.flat().map((payload) => Buffer.from(payload).toString()),
+      ['here', 'here', 'here', 'here'],
+    );
   });
 
   it('lets a peer wait that is in a generation which this worker is not told of yet', async (t) => {
@@ -156,17 +160,17 @@ describe('keys', () => {
     // RFC 32: these eight bytes are HelloWorld, four times.
     const bytes = Buffer.concat(Array.from({ length: 4 }, () => Buffer.from('864fd26fb559f75b', 'hex')));
     assert.equal(publicKeyOf(bytes), 'HelloWorld'.repeat(4));
-    assert.ok(isPublicKey(curveKeyPair().publicKey));
+    assert.ok(isCurveKey(curveKeyPair().publicKey));
   });
 
   it('are 32 bytes, and 40 digits', () => {
     fc.assert(
       fc.property(
         fc.uint8Array({ maxLength: 64 }),
-        (bytes) => isPublicKey(publicKeyOf(Buffer.from(bytes))) === (bytes.length === 32),
+        (bytes) => isCurveKey(publicKeyOf(Buffer.from(bytes))) === (bytes.length === 32),
       ),
     );
-    fc.assert(fc.property(fc.string({ maxLength: 39 }), (text) => !isPublicKey(text)));
-    assert.ok(!isPublicKey(`${'a'.repeat(39)}~`));
+    fc.assert(fc.property(fc.string({ maxLength: 39 }), (text) => !isCurveKey(text)));
+    assert.ok(!isCurveKey(`${'a'.repeat(39)}~`));
   });
 });
