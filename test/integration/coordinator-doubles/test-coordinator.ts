@@ -28,18 +28,20 @@ interface TestOptions {
   readonly maxWorkers?: number | null;
   readonly cluster?: Partial<ClusterSettings>;
   readonly paths?: PathPolicy;
+  readonly storageDir?: string;
 }
 
 /** A coordinator in this process, on ports of its own, with scripted workers; stopped when the test ends. */
 export async function startTestCoordinator(
   t: TestContext,
   scripts: Readonly<Record<string, Script>> = {},
-  { dir: given, maxWorkers = null, cluster, paths = { kind: 'any' } }: TestOptions = {},
+  { dir: given, maxWorkers = null, cluster, paths = { kind: 'any' }, storageDir }: TestOptions = {},
 ): Promise<TestCoordinator> {
   const dir = given ?? (await temporaryDirectory(t));
   let launcher: ScriptedLauncher | undefined;
   const coordinator = await startCoordinator({
     stateDir: join(dir, 'state'),
+    ...(storageDir !== undefined && { storageDir }),
     listen: loopback,
     metricsListen: loopback,
     paths,
