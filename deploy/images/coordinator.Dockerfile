@@ -29,6 +29,7 @@ ENV NODE_ENV=production
 WORKDIR /opt/prospect
 COPY --from=dependencies /opt/prospect ./
 COPY --from=build /src/dist dist
+COPY coordinator/page/assets coordinator/page/assets
 COPY deploy/demo/data deploy/demo/data
 COPY deploy/demo/demo.yaml deploy/demo/demo.yaml
 COPY deploy/examples deploy/examples

@@ -52,6 +52,7 @@ WORKDIR /opt/prospect
 RUN ln -s /opt/prospect/dist/deploy/cli/main.js /usr/local/bin/prospect \
  && install -d -o 1000 -g 1000 /var/lib/prospect cache/reference
 COPY --chmod=0755 deploy/images/worker-entrypoint.sh /usr/local/bin/worker-entrypoint
+COPY coordinator/page/assets coordinator/page/assets
 COPY deploy/demo/data deploy/demo/data
 COPY deploy/demo/demo.yaml deploy/demo/demo.yaml
 COPY deploy/examples deploy/examples

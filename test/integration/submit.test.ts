@@ -89,6 +89,24 @@ test('a run of uploaded files trains on the coordinator’s own copies, in a pla
   await watch(c.client, again.id);
 });
 
+test('uploads and outputs go to the storage that workers see, where it is another place', async (t) => {
+  const storageDir = await temporaryDirectory(t);
+  const c = await startTestCoordinator(t, {}, { ...shared(storageDir), storageDir });
+  const rows = await writeRows(c.dir, 'train.jsonl', eightRows);
+  const theirs = { train: '/home/them/feedback.jsonl', model: '/home/them/model' };
+  const uploads = [
+    await uploadPath(c.client, theirs.train, rows),
+    await uploadPath(c.client, theirs.model, llama),
+  ];
+  const runYaml = runFileOf(theirs.train, { model: theirs.model });
+  const { id, outputDir } = await submitRun(c.client, { runYaml, uploads });
+  assert.equal(outputDir, join(storageDir, 'runs', id));
+  await watch(c.client, id);
+  assert.deepEqual(namesIn(storageDir).sort(), ['runs', 'uploads']);
+  assert.deepEqual(namesIn(join(stateOf(c), 'runs')), []);
+  assert.deepEqual(namesIn(join(stateOf(c), 'uploads')), []);
+});
+
 test('paths under a shared root are used in place; all others are refused by key, path and roots', async (t) => {
   const dir = await temporaryDirectory(t);
   const root = join(dir, 'shared');

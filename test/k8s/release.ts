@@ -103,7 +103,7 @@ function smallValues({ coordinator, worker, tag }: Images): Values {
       reference: { mode: 'shared', resources },
       cacheSize: '1Gi',
       sharedMemorySize: '256Mi',
-      terminationGracePeriodSeconds: 10,
+      terminationGracePeriodSeconds: 30,
     },
     tls: { mode: 'none' },
   };

@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict';
-import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test, type TestContext } from 'node:test';
 import { prospect, temporaryDirectory } from '../integration/prospect.js';
 import { writeTinyRun } from '../support/tiny-run.js';
 import { TestCluster } from './cluster.js';
+import { trainHere } from './embedded.js';
 import { readEnvironment, whyNot } from './environment.js';
 import { Release } from './release.js';
 import { Submitted } from './submitted.js';
@@ -20,12 +19,12 @@ describe('a release on a cluster', { skip: whyNot(environment) }, () => {
   /** Of the model that `prospect train` makes of the same file here. */
   let expected: ReadonlyMap<string, string>;
   /** Of what is there already, wherever the preparation ended. */
-  const cleanUps: (() => Promise<void>)[] = [];
+  const cleanUps: (() => void | Promise<void>)[] = [];
 
   before(async () => {
     cluster = await TestCluster.start(environment);
     cleanUps.unshift(() => cluster.stop());
-    const directory = temporaryDirectory({ after });
+    const directory = temporaryDirectory({ after: (cleanUp) => cleanUps.unshift(cleanUp) });
     // Long enough to do something to it in the middle.
     const keys = { epochs: 30, save_steps: 10, max_restarts: 5 };
     runFile = writeTinyRun(directory, { method: 'kto', keys }).file;
@@ -112,14 +111,3 @@ describe('a release on a cluster', { skip: whyNot(environment) }, () => {
     await requireSameModel(submitted);
   });
 });
-
-async function trainHere(runFile: string, out: string): Promise<ReadonlyMap<string, string>> {
-  const { code, stderr } = await prospect(['train', runFile, '--out', out]);
-  assert.equal(code, 0, stderr);
-  const model = join(out, 'model');
-  const hash = (name: string) =>
-    createHash('sha256')
-      .update(readFileSync(join(model, name)))
-      .digest('hex');
-  return new Map(readdirSync(model).map((name) => [name, hash(name)] as const));
-}

@@ -3,6 +3,9 @@ import { startProspect, type Finished, type Started } from '../integration/prosp
 import { waitUntil } from '../support/wait-until.js';
 import type { Release } from './release.js';
 
+/** Pods start slowly where a machine is busy. */
+const PATIENCE_MS = 300_000;
+
 /** A command that submits a run and follows it, as a user sees it. */
 export class Submitted {
   readonly #started: Started;
@@ -19,13 +22,9 @@ export class Submitted {
   }
 
   /** Resolves once it has said something; rejects where it ends before. */
-  async says(what: RegExp, timeoutMs = 180_000): Promise<RegExpExecArray> {
-    let over = false;
-    void this.#started.finished.then(() => (over = true));
-    await waitUntil(() => over || what.test(this.#said), String(what), timeoutMs);
-    const match = what.exec(this.#said);
-    assert.ok(match !== null, `it ended before it said ${String(what)}:\n${this.#said}`);
-    return match;
+  async says(what: RegExp): Promise<RegExpExecArray> {
+    await this.#until(() => what.test(this.#said), String(what));
+    return what.exec(this.#said)!;
   }
 
   async runId(): Promise<string> {
@@ -36,7 +35,7 @@ export class Submitted {
   /** Resolves once the run has committed this step, or a later one. */
   async reaches(step: number): Promise<void> {
     const isThere = () => [...this.#said.matchAll(/step (\d+)\/\d+/g)].some(([, at]) => Number(at) >= step);
-    await waitUntil(isThere, `step ${step} in\n${this.#said}`, 180_000);
+    await this.#until(isThere, `step ${step}`);
   }
 
   /** Where the trained model is. */
@@ -52,5 +51,12 @@ export class Submitted {
 
   kill(): void {
     this.#started.process.kill('SIGKILL');
+  }
+
+  async #until(condition: () => boolean, what: string): Promise<void> {
+    let isOver = false;
+    void this.#started.finished.then(() => (isOver = true));
+    await waitUntil(() => isOver || condition(), what, PATIENCE_MS);
+    assert.ok(condition(), `it ended before ${what}:\n${this.#said}`);
   }
 }

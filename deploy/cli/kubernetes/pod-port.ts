@@ -48,9 +48,9 @@ export class PodPort {
       },
     });
     const complaints = new Writable({
-      write(_chunk, _encoding, done) {
-        // The other side refuses, or has gone: the pod listens no more.
-        socket.destroy();
+      write(chunk: Buffer, _, done) {
+        // The pod does not listen any more. The first message is empty, and says nothing.
+        if (chunk.length > 0) socket.destroy();
         done();
       },
     });

@@ -3,7 +3,7 @@ import { ConfigError, RunError } from '../../../lib/errors.js';
 import { isLoopback } from '../../../lib/loopback.js';
 import { parseListen } from '../../../lib/monitoring-server.js';
 import { connect } from '../../../proto/calls.js';
-import type { v1 } from '../../../proto/services.js';
+import { v1 } from '../../../proto/services.js';
 import type { ReleasePlace } from '../kubernetes/release.js';
 import { CoordinatorLost, getCoordinator } from '../runs/run-client.js';
 
@@ -18,6 +18,8 @@ export interface CoordinatorAddress {
   readonly release?: ReleasePlace | null;
   /** Absent for plain text. */
   readonly credentials?: ChannelCredentials;
+  /** What to do where none answers. */
+  readonly advice?: string;
 }
 
 /** A coordinator that has answered. */
@@ -25,6 +27,10 @@ export interface Coordinator extends CoordinatorAddress {
   readonly client: Client;
   readonly about: v1.GetCoordinatorResponse;
 }
+
+const toStart =
+  'start one by prospect coordinator --state-dir DIR, ' +
+  `or name another by --coordinator or ${COORDINATOR_VARIABLE}`;
 
 /** Longest time for a first answer: of a machine that is there, it takes milliseconds. */
 const contactMs = 10_000;
@@ -39,33 +45,44 @@ const options: ChannelOptions = {
 
 /** Asks the coordinator what it is, and hands it to `body`. @throws RunError where none answers */
 export async function withCoordinator<T>(
-  { address, flag, release = null, credentials: given = credentials.createInsecure() }: CoordinatorAddress,
+  {
+    address,
+    flag,
+    release = null,
+    advice = toStart,
+    credentials: given = credentials.createInsecure(),
+  }: CoordinatorAddress,
   body: (coordinator: Coordinator) => Promise<T>,
 ): Promise<T> {
   if (release !== null) {
     const { withRelease } = await import('../kubernetes/release.js');
-    return withRelease(release, (forwarded) => withCoordinator({ address: forwarded, flag }, body));
+    // Its live page is not forwarded.
+    const withoutPage = (coordinator: Coordinator) =>
+      body({
+        ...coordinator,
+        about: v1.GetCoordinatorResponse.create({ ...coordinator.about, pageAddress: '' }),
+      });
+    return withRelease(release, (forwarded) =>
+      withCoordinator({ address: forwarded, flag, advice: 'its pod may say why' }, withoutPage),
+    );
   }
   const client = connect(address, given, options);
   try {
-    const about = await contact(client, address);
+    const about = await contact(client, address, advice);
     return await body({ client, address, flag, about });
   } finally {
     client.close();
   }
 }
 
-async function contact(client: Client, address: string): Promise<v1.GetCoordinatorResponse> {
+async function contact(client: Client, address: string, advice: string): Promise<v1.GetCoordinatorResponse> {
   const signal = AbortSignal.timeout(contactMs);
   try {
     return await getCoordinator(client, { signal });
   } catch (error) {
     if (!signal.aborted && !(error instanceof CoordinatorLost)) throw error;
     const why = signal.aborted ? `it said nothing for ${contactMs / 1000} s` : reasonOf(error as Error);
-    throw new RunError(
-      `no coordinator answers at ${address} (${why}): start one by prospect coordinator --state-dir DIR, ` +
-        `or name another by --coordinator or ${COORDINATOR_VARIABLE}`,
-    );
+    throw new RunError(`no coordinator answers at ${address} (${why}): ${advice}`);
   }
 }
 

@@ -35,19 +35,28 @@ interface TestOptions {
   readonly healthListen?: string;
   /** Of the client; default: plain text. */
   readonly clientCredentials?: ChannelCredentials;
+  readonly storageDir?: string;
 }
 
 /** A coordinator in this process, on ports of its own, with scripted workers; stopped when the test ends. */
 export async function startTestCoordinator(
   t: TestContext,
   scripts: Readonly<Record<string, Script>> = {},
-  { dir: given, maxWorkers = null, cluster, paths = { kind: 'any' }, ...options }: TestOptions = {},
+  {
+    dir: given,
+    maxWorkers = null,
+    cluster,
+    paths = { kind: 'any' },
+    storageDir,
+    ...options
+  }: TestOptions = {},
 ): Promise<TestCoordinator> {
   const dir = given ?? (await temporaryDirectory(t));
   let launcher: ScriptedLauncher | undefined;
   let workersAddress = '';
   const coordinator = await startCoordinator({
     stateDir: join(dir, 'state'),
+    ...(storageDir !== undefined && { storageDir }),
     listen: loopback,
     security: options.security ?? null,
     healthListen: options.healthListen ?? null,

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { TestContext } from 'node:test';
 import { KubernetesApi } from '../../../coordinator/launch/kubernetes/kubernetes-api.js';
 
@@ -70,10 +71,19 @@ export class FakeApiServer {
     return fake;
   }
 
-  get api(): KubernetesApi {
+  get url(): string {
     const { port } = this.#server.address() as AddressInfo;
+    return `http://127.0.0.1:${port}`;
+  }
+
+  /** Answers whoever wants to go on over a web socket. */
+  onUpgrade(answer: (request: IncomingMessage, socket: Duplex) => void): void {
+    this.#server.on('upgrade', answer);
+  }
+
+  get api(): KubernetesApi {
     const config = {
-      getCurrentCluster: () => ({ server: `http://127.0.0.1:${port}` }),
+      getCurrentCluster: () => ({ server: this.url }),
       applyToHTTPSOptions: () => Promise.resolve(),
     };
     return new KubernetesApi(config, 'training');

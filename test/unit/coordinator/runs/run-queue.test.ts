@@ -123,6 +123,16 @@ test('without a quota one run goes at a time, with as many workers as it wants; 
   assert.equal(c.queue.workersInUse, 0);
 });
 
+test('where the cluster’s queue decides, all runs start at once, and none is too large', async (t) => {
+  const c = await openQueue(t, Number.POSITIVE_INFINITY);
+  await c.submit('a', 64);
+  await c.submit('b', 128);
+  assert.deepEqual([c.started, c.waiting, c.queue.workersInUse], [['a', 'b'], [], 192]);
+  c.queue.resize(c.journal.findRun('a')!, 1_000);
+  await c.end('a');
+  await c.end('b');
+});
+
 test('runs go side by side as far as the quota goes, and none overtakes another', async (t) => {
   const c = await openQueue(t, 4);
   await c.submit('a', 2);
