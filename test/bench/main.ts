@@ -59,6 +59,9 @@ if (unknown !== undefined) fail(`there is no suite ${unknown}`);
 const python = process.env['PROSPECT_BENCH_PYTHON'] ?? null;
 if (values.baseline && python === null) fail('PROSPECT_BENCH_PYTHON is not set');
 
+// Exit handlers end what suites have started, and remove what they have written.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
+
 const { only } = values;
 const unknownPart = only.find((name) => !partNames.some((part) => part === name));
 if (unknownPart !== undefined) fail(`there is no part ${unknownPart}`);

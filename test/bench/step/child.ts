@@ -33,13 +33,14 @@ export async function runChild(
     child.once('error', reject);
     child.once('close', (code, signal) => resolve(code === 0 ? null : `${signal ?? code}`));
   });
+  // Without an id it could not be started, which `ended` rejects with.
   const memory = child.pid === undefined ? null : new PeakMemory(child.pid);
   try {
     const failure = await ended;
     if (failure !== null) throw new RunError(`${program} ${args[0]} ended with ${failure}:\n${stderr}`);
+    return { stdout, peakBytes: memory!.peakBytes };
   } finally {
     memory?.stop();
     process.off('exit', stop);
   }
-  return { stdout, peakBytes: memory?.stop() ?? 0 };
 }

@@ -4,7 +4,7 @@ import { descendantsOf } from '../../integration/process-tree.js';
 /** Seldom: the system walks through all pages of a process to answer, which the process feels. */
 export const SAMPLE_EVERY_MS = 2000;
 
-/** The most that a process and all below it took together, in bytes, looked at now and then until `stop`. */
+/** The most that a process and all below it took together, in bytes, looked at now and then until `stop`; 0 before the first look. */
 export class PeakMemory {
   #peak = 0;
   readonly #timer: NodeJS.Timeout;
@@ -16,10 +16,12 @@ export class PeakMemory {
     }, SAMPLE_EVERY_MS);
   }
 
-  /** Returns the peak. */
-  stop(): number {
-    clearInterval(this.#timer);
+  get peakBytes(): number {
     return this.#peak;
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
   }
 }
 

@@ -29,7 +29,7 @@ export const stepSuite: Suite = {
     const pyTorch = options.baseline ? findPyTorch(options) : null;
     const chosen = partNames.filter((name) => options.only.length === 0 || options.only.includes(name));
     const directory = mkdtempSync(join(tmpdir(), 'prospect-bench-'));
-    const remove = () => rmSync(directory, { recursive: true, force: true });
+    const remove = () => rmSync(directory, { recursive: true, force: true, maxRetries: 3 });
     process.once('exit', remove);
     try {
       return await runParts(chosen, given, { options, pyTorch, directory });
