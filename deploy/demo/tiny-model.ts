@@ -18,13 +18,14 @@ const shape = {
 const initializerRange = 0.02;
 
 /**
- * Makes `directory` a Hugging Face directory of an untrained Llama of half a million parameters, with the tokenizer of
- * `tokenizerDirectory`. The same seed gives the same weights.
+ * Makes `directory` a Hugging Face directory of an untrained Llama of half a million parameters (with more layers: more),
+ * with the tokenizer of `tokenizerDirectory`. The same seed gives the same weights.
  */
 export async function writeTinyModel(
   directory: string,
   tokenizerDirectory: string,
   seed: number,
+  { layers = shape.num_hidden_layers }: { readonly layers?: number } = {},
 ): Promise<void> {
   await mkdir(directory, { recursive: true });
   for (const name of ['tokenizer.json', 'tokenizer_config.json']) {
@@ -35,6 +36,7 @@ export async function writeTinyModel(
     model_type: 'llama',
     architectures: ['LlamaForCausalLM'],
     ...shape,
+    num_hidden_layers: layers,
     vocab_size: vocabSize,
     hidden_act: 'silu',
     rms_norm_eps: 1e-5,
@@ -49,7 +51,8 @@ export async function writeTinyModel(
     torch_dtype: 'float32',
   };
   await writeFile(join(directory, 'config.json'), `${JSON.stringify(config, null, 2)}\n`);
-  writeSafetensors(join(directory, 'model.safetensors'), initialWeights(vocabSize, new Random(seed)), {
+  const weights = initialWeights(vocabSize, layers, new Random(seed));
+  writeSafetensors(join(directory, 'model.safetensors'), weights, {
     dtype: 'F32',
     metadata: { format: 'pt' },
   });
@@ -63,7 +66,7 @@ async function readVocabSize(tokenizerDirectory: string): Promise<number> {
 }
 
 /** Norms are 1, matrices normal around 0; stored [out, in] as PyTorch does. */
-function initialWeights(vocabSize: number, random: Random): TensorSource[] {
+function initialWeights(vocabSize: number, layerCount: number, random: Random): TensorSource[] {
   const ones = (name: string): TensorSource => ({
     name: `${name}.weight`,
     shape: [shape.hidden_size],
@@ -76,7 +79,7 @@ function initialWeights(vocabSize: number, random: Random): TensorSource[] {
   });
   const { hidden_size: hidden, intermediate_size: inner } = shape;
   const keyValue = (hidden / shape.num_attention_heads) * shape.num_key_value_heads;
-  const layers = Array.from({ length: shape.num_hidden_layers }, (_, layer) => {
+  const layers = Array.from({ length: layerCount }, (_, layer) => {
     const prefix = `model.layers.${layer}`;
     return [
       ones(`${prefix}.input_layernorm`),

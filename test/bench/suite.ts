@@ -5,6 +5,12 @@ export interface BenchOptions {
   readonly baseline: boolean;
   /** A Python with PyTorch, for baselines. */
   readonly python: string | null;
+  /** Of a suite of parts, those to run; all where it is empty. */
+  readonly only: readonly string[];
+  /** How many steps the suite `step` takes in an epoch; null: as many as it finds fit. */
+  readonly steps: number | null;
+  /** How often the suite `step` lets each side train, by turns. */
+  readonly rounds: number;
   /** Called with what is being measured now. */
   readonly onProgress: (what: string) => void;
 }
