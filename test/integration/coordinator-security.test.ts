@@ -5,6 +5,7 @@ import { connect as connectTcp } from 'node:net';
 import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import { credentials, status, type ChannelCredentials, type Client, type ServiceError } from '@grpc/grpc-js';
+import fc from 'fast-check';
 import type { SecurityOptions } from '../../coordinator/security/options.js';
 import { credentialsOf } from '../../deploy/cli/remote/access.js';
 import { channelCredentials } from '../../lib/security/channel-credentials.js';
@@ -198,6 +199,22 @@ describe('who calls is told by the certificate', () => {
     for (const [who, channel] of Object.entries(strangers))
       assert.equal(await guarded.byCertificate(channel, listRuns), 'UNAVAILABLE', who);
     assert.ok((await guarded.refused('certificate')) >= Object.keys(strangers).length);
+    assert.equal(await guarded.byCertificate(guarded.certificate(`read.${domain}`), listRuns), 'OK');
+  });
+
+  test('whatever comes before a handshake does no harm', async (t) => {
+    const guarded = await Guarded.start(t);
+    const [host, port] = guarded.coordinator.address.split(':') as [string, string];
+    // Every other time it begins as a handshake does.
+    const bytes = fc.tuple(fc.boolean(), fc.uint8Array({ minLength: 1, maxLength: 600 }));
+    await fc.assert(
+      fc.asyncProperty(bytes, async ([isRecord, garbage]) => {
+        const socket = connectTcp(Number(port), host).on('error', () => undefined);
+        socket.end(Buffer.concat([Buffer.from(isRecord ? '160301' : '', 'hex'), garbage]));
+        await new Promise((resolve) => socket.resume().once('close', resolve));
+      }),
+      { numRuns: 50 },
+    );
     assert.equal(await guarded.byCertificate(guarded.certificate(`read.${domain}`), listRuns), 'OK');
   });
 
