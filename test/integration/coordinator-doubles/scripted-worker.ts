@@ -119,7 +119,7 @@ export class ScriptedWorker {
     const lost = () => {
       if (stream === this.#stream) this.leave({ code: 1, signal: null });
     };
-    stream.on('error', lost);
+    stream.on('error', lost).on('end', lost);
     const held =
       this.#held === null ? null : { ...this.#held, ...this.#position(), proposedStep: this.#proposed };
     const fingerprint = { tensorflowVersion: '2.21.0', device: 'test', threads: this.#script.threads ?? 1 };
