@@ -2,7 +2,7 @@ import { InvalidArgumentError, Option, type Command } from 'commander';
 import { ConfigError, messageOf } from '../../../lib/errors.js';
 import { DEFAULT_COORDINATOR_ADDRESS } from '../coordinator-address.js';
 import type { ReleasePlace } from '../kubernetes/release.js';
-import { credentialsOf, type Access } from '../remote/access.js';
+import { credentialsOf, identityOf, type Access } from '../remote/access.js';
 import { COORDINATOR_VARIABLE, requireAddress, type CoordinatorAddress } from '../remote/coordinator.js';
 import { parsePath } from './path-argument.js';
 
@@ -42,20 +42,24 @@ export function addCoordinatorOptions(command: Command): Command {
 /** @param command that has the options, parsed. @throws ConfigError where they do not go together */
 export function coordinatorOf(command: Command): CoordinatorAddress {
   const { coordinator, tlsCa, tlsCert, tlsKey, tokenFile } = command.opts<Options>();
+  const access = { tlsCa, tlsCert, tlsKey, tokenFile };
+  const flag = flagsOf(command);
+  const release = releaseOf(command, access);
+  if (release !== null) return { address: coordinator, flag, release };
   const https = coordinator.startsWith(HTTPS);
   return {
     address: https ? coordinator.slice(HTTPS.length) : coordinator,
-    flag: flagsOf(command),
-    release: releaseOf(command),
-    credentials: credentialsOf({ tlsCa, tlsCert, tlsKey, tokenFile, https }, process.env),
+    flag,
+    credentials: credentialsOf({ ...access, https }, process.env),
   };
 }
 
-function releaseOf(command: Command): ReleasePlace | null {
+function releaseOf(command: Command, access: Omit<Access, 'https'>): ReleasePlace | null {
   const { release, namespace = null, context = null } = command.opts<Options>();
   if (release !== undefined) {
-    if (command.getOptionValueSource('coordinator') !== 'cli') return { release, namespace, context };
-    throw new ConfigError('--release and --coordinator name two coordinators: give one of them');
+    if (command.getOptionValueSource('coordinator') === 'cli')
+      throw new ConfigError('--release and --coordinator name two coordinators: give one of them');
+    return { release, namespace, context, identity: identityOf(access, process.env) };
   }
   const needless = namespace === null ? (context === null ? null : '--context') : '--namespace';
   if (needless === null) return null;

@@ -4,6 +4,7 @@ import { ApiError } from '../../../coordinator/launch/kubernetes/api-error.js';
 import { KubernetesApi, type Resource } from '../../../coordinator/launch/kubernetes/kubernetes-api.js';
 import { conditionOf, pods, podSchema, readList } from '../../../coordinator/launch/kubernetes/objects.js';
 import { ConfigError, messageOf, RunError } from '../../../lib/errors.js';
+import { entranceOf, type Entrance, type GivenIdentity } from './entrance.js';
 import { LocalPort } from './local-port.js';
 import { PodPort } from './pod-port.js';
 
@@ -14,12 +15,11 @@ export interface ReleasePlace {
   readonly namespace: string | null;
   /** Of the kubeconfig; null for the current one. */
   readonly context: string | null;
+  /** How the user is known there; null for as whoever may read the release's Secrets. */
+  readonly identity: GivenIdentity | null;
 }
 
 const services: Resource = { group: '', version: 'v1', plural: 'services' };
-
-/** The chart's notes on its Service. */
-const PLAINTEXT = 'prospect.dev/plaintext';
 
 const serviceSchema = z.looseObject({
   metadata: z.looseObject({
@@ -34,28 +34,29 @@ const serviceSchema = z.looseObject({
 
 type Service = z.infer<typeof serviceSchema>;
 
-/** The port of the coordinator's container that the Service calls `grpc`. */
-const GRPC_PORT = 7070;
-
 /**
  * Opens a port of this machine that leads to a release's coordinator, through the Kubernetes API, for as long as `body`
  * takes. It leads to the next pod where the coordinator's is replaced.
  *
  * @throws ConfigError where there is no such release, or no such context; RunError where the API server does not answer
  */
-export async function withRelease<T>(place: ReleasePlace, body: (address: string) => Promise<T>): Promise<T> {
+export async function withRelease<T>(
+  place: ReleasePlace,
+  body: (address: string, entrance: Entrance) => Promise<T>,
+): Promise<T> {
   const config = await loadConfig(place.context);
   const namespace = place.namespace ?? namespaceOf(config);
   const api = new KubernetesApi(config, namespace);
   const service = await findService(api, place.release, namespace);
-  requirePlaintext(service, place.release);
+  const { annotations = {} } = service.metadata;
+  const entrance = await entranceOf(annotations, place.release, place.identity, api);
   const selector = Object.entries(service.spec.selector)
     .map(([key, value]) => `${key}=${value}`)
     .join(',');
-  const target = new PodPort(config, namespace, GRPC_PORT, () => readyPod(api, selector));
+  const target = new PodPort(config, namespace, entrance.port, () => readyPod(api, selector));
   const port = await LocalPort.open((socket) => target.join(socket));
   try {
-    return await body(port.address);
+    return await body(port.address, entrance);
   } finally {
     await port.close();
   }
@@ -97,14 +98,6 @@ async function findService(api: KubernetesApi, release: string, namespace: strin
   throw new ConfigError(
     `there is no release ${release} of Prospect in namespace ${namespace}: name its own by --namespace; ` +
       'helm list --all-namespaces shows what there is',
-  );
-}
-
-function requirePlaintext({ metadata }: Service, release: string): void {
-  if (metadata.annotations?.[PLAINTEXT] === 'true') return;
-  throw new ConfigError(
-    `release ${release} speaks TLS, which --release cannot do yet: forward its port by ` +
-      `kubectl port-forward service/${metadata.name} and name that by --coordinator, with its certificates`,
   );
 }
 

@@ -2,6 +2,7 @@ import { createSecureContext } from 'node:tls';
 import { credentials, Metadata, type ChannelCredentials } from '@grpc/grpc-js';
 import { ConfigError, messageOf } from '../../../lib/errors.js';
 import { readGiven } from '../../../lib/security/tls-files.js';
+import type { GivenIdentity } from '../kubernetes/entrance.js';
 
 export const TOKEN_VARIABLE = 'PROSPECT_TOKEN';
 
@@ -37,6 +38,24 @@ export function credentialsOf(access: Access, env: NodeJS.ProcessEnv): ChannelCr
   metadata.set('authorization', `Bearer ${token}`);
   const call = credentials.createFromMetadataGenerator((_, callback) => callback(null, metadata));
   return credentials.combineChannelCredentials(channel, call);
+}
+
+/**
+ * What of it says who the user is, for a coordinator that speaks TLS; null for nothing.
+ * @throws ConfigError where what is given does not go together, or cannot be read
+ */
+export function identityOf(access: Omit<Access, 'https'>, env: NodeJS.ProcessEnv): GivenIdentity | null {
+  const { tlsCa, tlsCert, tlsKey, tokenFile } = access;
+  const hasCertificate = tlsCert !== undefined || tlsKey !== undefined;
+  const hasToken = tokenFile !== undefined || tokenOf(env) !== null;
+  if (hasCertificate || hasToken) {
+    const by = hasCertificate ? 'certificate' : 'token';
+    return { by, credentials: credentialsOf({ ...access, https: true }, env) };
+  }
+  if (tlsCa === undefined) return null;
+  throw new ConfigError(
+    '--tls-ca says who the coordinator is, not who you are: give a certificate or a token',
+  );
 }
 
 function tlsCredentials(ca?: string, cert?: string, key?: string): ChannelCredentials {

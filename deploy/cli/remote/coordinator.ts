@@ -18,6 +18,8 @@ export interface CoordinatorAddress {
   readonly release?: ReleasePlace | null;
   /** Absent for plain text. */
   readonly credentials?: ChannelCredentials;
+  /** Of the coordinator's certificate, where that is not the address; absent or null for the address. */
+  readonly serverName?: string | null;
   /** What to do where none answers. */
   readonly advice?: string;
 }
@@ -51,6 +53,7 @@ export async function withCoordinator<T>(
     release = null,
     advice = toStart,
     credentials: given = credentials.createInsecure(),
+    serverName = null,
   }: CoordinatorAddress,
   body: (coordinator: Coordinator) => Promise<T>,
 ): Promise<T> {
@@ -62,11 +65,12 @@ export async function withCoordinator<T>(
         ...coordinator,
         about: v1.GetCoordinatorResponse.create({ ...coordinator.about, pageAddress: '' }),
       });
-    return withRelease(release, (forwarded) =>
-      withCoordinator({ address: forwarded, flag, advice: 'its pod may say why' }, withoutPage),
+    return withRelease(release, (forwarded, entrance) =>
+      withCoordinator({ ...entrance, address: forwarded, flag, advice: 'its pod may say why' }, withoutPage),
     );
   }
-  const client = connect(address, given, options);
+  const named = serverName === null ? {} : { 'grpc.ssl_target_name_override': serverName };
+  const client = connect(address, given, { ...options, ...named });
   try {
     const about = await contact(client, address, advice);
     return await body({ client, address, flag, about });

@@ -1,16 +1,18 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
-import { test, type TestContext } from 'node:test';
+import { describe, test, type TestContext } from 'node:test';
+import { credentials } from '@grpc/grpc-js';
 import { withRelease, type ReleasePlace } from '../../../../../deploy/cli/kubernetes/release.js';
+import { Authority } from '../../../../support/certificates.js';
 import { FakeApiServer } from '../../../../support/kubernetes/fake-api-server.js';
 import { forwardPorts } from '../../../../support/kubernetes/fake-port-forward.js';
 import { temporaryDirectory } from '../../../../support/temporary-directory.js';
 
-const place: ReleasePlace = { release: 'demo', namespace: 'training', context: null };
+const place: ReleasePlace = { release: 'demo', namespace: 'training', context: null, identity: null };
 const labels = { 'app.kubernetes.io/instance': 'demo', 'app.kubernetes.io/component': 'coordinator' };
 
 /** A release with a coordinator that sends back what it is sent. */
@@ -121,13 +123,68 @@ test('what cannot be found is said, with what to do', async (t) => {
   });
 });
 
-test('a release that speaks TLS is refused, with another way', async (t) => {
-  await makeCluster(t, { 'prospect.dev/plaintext': 'false' });
+describe('a release that speaks TLS', () => {
+  const notes = {
+    'prospect.dev/plaintext': 'false',
+    'prospect.dev/server-name': 'demo-prospect.training.svc',
+    'prospect.dev/certificate-secret': 'demo-submit',
+  };
+  const enter = (changes: Partial<ReleasePlace> = {}) =>
+    withRelease({ ...place, ...changes }, (_, entrance) => Promise.resolve(entrance));
+
+  test('lets in with the certificate of its Secret, by the name in its own', async (t) => {
+    const { server } = await makeCluster(t, notes);
+    const { ca, cert, key } = new Authority(await temporaryDirectory(t)).issue('submit', {
+      names: ['DNS:submit.demo-prospect.training.svc'],
+    });
+    const data = Object.fromEntries(
+      Object.entries({ 'ca.crt': ca, 'tls.crt': cert, 'tls.key': key }).map(([name, file]) => [
+        name,
+        readFileSync(file).toString('base64'),
+      ]),
+    );
+    server.put('secrets', 'demo-submit', { metadata: {}, data });
+    const { port, credentials: used, serverName } = await enter();
+    assert.deepEqual([port, used._isSecure(), serverName], [7070, true, 'demo-prospect.training.svc']);
+  });
+
+  test('takes a certificate or a token that is given, each at its own port', async (t) => {
+    await makeCluster(t, notes);
+    const given = credentials.createSsl();
+    for (const [by, expected] of [
+      ['certificate', 7070],
+      ['token', 7443],
+    ] as const) {
+      const { port, credentials: used } = await enter({ identity: { by, credentials: given } });
+      assert.deepEqual([port, used], [expected, given]);
+    }
+  });
+
+  test('says what to give where its Secret cannot be read, or holds nothing of use', async (t) => {
+    const { server } = await makeCluster(t, notes);
+    const refused = {
+      name: 'ConfigError',
+      message: /Secret demo-submit .*: give --tls-ca with --token-file/,
+    };
+    await assert.rejects(enter(), refused);
+    server.failures.set('GET secrets', [{ status: 403, body: { message: 'secrets is forbidden' } }]);
+    await assert.rejects(enter(), refused);
+    server.put('secrets', 'demo-submit', { metadata: {}, data: { 'ca.crt': 'QQ==' } });
+    await assert.rejects(enter(), {
+      name: 'ConfigError',
+      message: /^Secret demo-submit holds no certificate/,
+    });
+  });
+});
+
+test('a release in plain text takes neither certificate nor token', async (t) => {
+  await makeCluster(t);
+  const identity = { by: 'token', credentials: credentials.createSsl() } as const;
   await assert.rejects(
-    withRelease(place, () => Promise.resolve()),
+    withRelease({ ...place, identity }, () => Promise.resolve()),
     {
       name: 'ConfigError',
-      message: /^release demo speaks TLS, .* kubectl port-forward service\/demo-prospect/,
+      message: /speaks plain text/,
     },
   );
 });
