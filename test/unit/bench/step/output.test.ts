@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { RunError } from '../../../../lib/errors.js';
-import { pssOf } from '../../../bench/step/peak-memory.js';
+import { bytesOf } from '../../../bench/step/peak-memory.js';
 import { parseMetrics } from '../../../bench/step/prospect.js';
 import { parsePyTorchOutput } from '../../../bench/step/pytorch.js';
 
@@ -54,8 +54,8 @@ test('metrics.jsonl gives the same figures of a step', () => {
   assert.throws(() => parseMetrics(JSON.stringify({ ...row, loss: null })), /no figures of a step/);
 });
 
-test('the proportional share of memory is told from the other lines', () => {
-  const rollup = 'Rss:  900 kB\nPss:   512 kB\nPss_Dirty:  100 kB\nPss_Anon:  90 kB\n';
-  assert.equal(pssOf(rollup), 512 * 1024);
-  assert.throws(() => pssOf('Rss:  900 kB\n'), /without Pss/);
+test('memory is told by its field, whatever other fields begin alike', () => {
+  const rollup = 'Rss:  900 kB\nPss_Dirty:  100 kB\nPss:   512 kB\nPss_Anon:  90 kB\n';
+  assert.equal(bytesOf(rollup, 'Pss'), 512 * 1024);
+  assert.equal(bytesOf('Name:\tnode\n', 'VmRSS'), 0);
 });
