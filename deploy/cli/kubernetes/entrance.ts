@@ -72,9 +72,9 @@ async function readCertificate(api: KubernetesApi, name: string): Promise<Channe
   const found = secretSchema.safeParse(secret);
   if (!found.success) throw new ConfigError(`Secret ${name} holds no certificate: ${found.error.message}`);
   const { data } = found.data;
-  const pem = (key: keyof typeof data & string) => Buffer.from(String(data[key]), 'base64');
+  const pem = (base64: string) => Buffer.from(base64, 'base64');
   try {
-    return credentials.createSsl(pem('ca.crt'), pem('tls.key'), pem('tls.crt'));
+    return credentials.createSsl(pem(data['ca.crt']), pem(data['tls.key']), pem(data['tls.crt']));
   } catch (error) {
     throw new ConfigError(`Secret ${name} holds no certificate that can be used: ${messageOf(error)}`);
   }

@@ -60,11 +60,11 @@ export async function withCoordinator<T>(
   if (release !== null) {
     const { withRelease } = await import('../kubernetes/release.js');
     // Its live page is not forwarded.
-    const withoutPage = (coordinator: Coordinator) =>
-      body({
-        ...coordinator,
-        about: v1.GetCoordinatorResponse.create({ ...coordinator.about, pageAddress: '' }),
-      });
+    const withoutPage = (coordinator: Coordinator) => {
+      const about = v1.GetCoordinatorResponse.create(coordinator.about);
+      about.pageAddress = '';
+      return body({ ...coordinator, about });
+    };
     return withRelease(release, (forwarded, entrance) =>
       withCoordinator({ ...entrance, address: forwarded, flag, advice: 'its pod may say why' }, withoutPage),
     );
