@@ -19,9 +19,9 @@ interface Cluster {
   /** What was told, one line each. */
   readonly told: string[];
   readonly failures: Error[];
-  connect(changes?: Partial<KubernetesSettings>): Promise<KubernetesLauncher>;
-  open(launcher: KubernetesLauncher): Workforce;
-  heard(line: RegExp | string): Promise<void>;
+  readonly connect: (changes?: Partial<KubernetesSettings>) => Promise<KubernetesLauncher>;
+  readonly open: (launcher: KubernetesLauncher) => Workforce;
+  readonly heard: (line: RegExp | string) => Promise<void>;
 }
 
 async function makeCluster(t: TestContext): Promise<Cluster> {
