@@ -30,7 +30,11 @@ export function forwardPorts(portOf: (path: string) => number | undefined) {
     toPod.on('error', (error) => client.write(frame(ERRORS, Buffer.from(error.message))));
     toPod.on('close', () => client.end(Buffer.from([CLOSE, 0])));
     client.on('close', () => toPod.destroy());
-    readFrames(client, (bytes) => toPod.write(bytes));
+    readFrames(client, {
+      onData: (bytes) => toPod.write(bytes),
+      // Whoever closes waits for the answer.
+      onClose: () => client.end(Buffer.from([CLOSE, 0])),
+    });
   };
 }
 
@@ -54,19 +58,31 @@ function frame(channel: number, bytes: Buffer): Buffer {
   return Buffer.concat([Buffer.from([BINARY, 127]), length, Buffer.from([channel]), bytes]);
 }
 
-/** What a client sends is masked. Frames without data, as the last one, are left out. */
-function readFrames(client: Duplex, onData: (bytes: Buffer) => void): void {
+interface FrameEvents {
+  readonly onData: (bytes: Buffer) => void;
+  readonly onClose: () => void;
+}
+
+/** What a client sends is masked. */
+function readFrames(client: Duplex, { onData, onClose }: FrameEvents): void {
   let rest = Buffer.alloc(0);
   client.on('data', (bytes: Buffer) => {
     rest = Buffer.concat([rest, bytes]);
     for (let next = readFrame(rest); next !== null; next = readFrame(rest)) {
       rest = rest.subarray(next.size);
-      if (next.content[0] === DATA) onData(next.content.subarray(1));
+      if (next.kind === CLOSE) onClose();
+      else if (next.content[0] === DATA) onData(next.content.subarray(1));
     }
   });
 }
 
-function readFrame(bytes: Buffer): { readonly content: Buffer; readonly size: number } | null {
+interface Frame {
+  readonly kind: number;
+  readonly content: Buffer;
+  readonly size: number;
+}
+
+function readFrame(bytes: Buffer): Frame | null {
   if (bytes.length < 2) return null;
   const short = bytes[1]! & 0x7f;
   const begin = 2 + (short === 127 ? 8 : short === 126 ? 2 : 0);
@@ -77,5 +93,5 @@ function readFrame(bytes: Buffer): { readonly content: Buffer; readonly size: nu
   if (bytes.length < size) return null;
   const mask = bytes.subarray(begin, begin + 4);
   const content = Buffer.from(bytes.subarray(begin + 4, size).map((byte, i) => byte ^ mask[i % 4]!));
-  return { content, size };
+  return { kind: bytes[0]!, content, size };
 }
