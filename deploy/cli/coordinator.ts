@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { ProcessLauncher } from '../../coordinator/launch/process-launcher.js';
 import { runCoordinator, sharedPaths } from '../../coordinator/program.js';
 import type { SecurityOptions } from '../../coordinator/security/options.js';
@@ -33,11 +34,14 @@ export async function serveCoordinator(options: CoordinatorOptions, terminal: Te
     workerEntry: packagePath('dist/worker/main.js'),
     referenceEntry: packagePath('dist/worker/reference/main.js'),
   };
+  // Runs are told where their files are, and processes of other folders read that.
+  const stateDir = resolve(options.stateDir);
   const program = {
     ...options,
+    stateDir,
     paths: sharedPaths(options.sharedRoots),
     makeLauncher: (coordinatorAddress: string) =>
-      new ProcessLauncher({ ...entries, coordinatorAddress, stateDir: options.stateDir }),
+      new ProcessLauncher({ ...entries, coordinatorAddress, stateDir }),
     log: createLogger('coordinator'),
   };
   const say = terminal.out.interactive ? terminal.out.line : () => undefined;
