@@ -16,6 +16,7 @@ import {
   statesOf,
   warningsOf,
 } from './coordinator-doubles/run-story.js';
+import { onceAt } from './coordinator-doubles/once-at.js';
 import { ScriptedWorker, type Script } from './coordinator-doubles/scripted-worker.js';
 import {
   eightRows,
@@ -37,20 +38,7 @@ const killed = { code: null, signal: 'SIGKILL' } as const;
 const sixSteps: RunKeys = { workers: 3, epochs: 3, micro_batch_size: 1, save_steps: 0 };
 const rowsOfSixSteps = [0, 1, 2, 3, 4, 5].map((step) => (step % 2 === 0 ? [0, 1, 2, 3] : [4, 5, 6, 7]));
 
-/** Answers every step but the first time that it comes to `step`; then `act` decides. */
-function once(step: number, act: (worker: ScriptedWorker) => void): Script {
-  let done = false;
-  return {
-    onStep: (work, stepReport, worker) => {
-      if (done || work.step !== step) return { stepReport };
-      done = true;
-      act(worker);
-      return undefined;
-    },
-  };
-}
-
-const dieAt = (step: number): Script => once(step, (worker) => worker.leave(killed));
+const dieAt = (step: number): Script => onceAt(step, (worker) => worker.leave(killed));
 
 /** A promise and the function that resolves it. */
 function signal() {
@@ -409,7 +397,7 @@ test('a worker that the run has no place for is sent away, and nothing is wrong'
 });
 
 test('a worker that was told to end is let go after a checkpoint, and replaced without counting as a failure', async (t) => {
-  const leaving = once(3, (worker) => worker.send({ leaving: { reason: 'SIGTERM' } }));
+  const leaving = onceAt(3, (worker) => worker.send({ leaving: { reason: 'SIGTERM' } }));
   const c = await startTestCoordinator(t, { 'worker-1': leaving });
   const { run, events, outputDir } = await runToEnd(c, await trainFile(c, { max_restarts: 0 }));
   assert.equal(run.state, RunState.RUN_STATE_COMPLETED, run.reason ?? '');
@@ -635,7 +623,7 @@ test('a worker that stays slow is called a straggler once, and never lost', asyn
 
 test('a stopped coordinator leaves a checkpoint; started again on its state, it goes on from there', async (t) => {
   const reached = signal();
-  const before = await startTestCoordinator(t, { 'worker-0': once(4, () => reached.give()) });
+  const before = await startTestCoordinator(t, { 'worker-0': onceAt(4, () => reached.give()) });
   const { dir } = before;
   const runId = await submit(before.client, await trainFile(before), join(dir, 'out'));
   const watching = watch(before.client, runId).catch(() => undefined);
@@ -671,7 +659,7 @@ test('a stopped coordinator leaves a checkpoint; started again on its state, it 
 
 test('a cancelled run can be resumed, on another number of workers, and only with its data', async (t) => {
   const reached = signal();
-  const c = await startTestCoordinator(t, { 'worker-0': once(4, () => reached.give()) });
+  const c = await startTestCoordinator(t, { 'worker-0': onceAt(4, () => reached.give()) });
   const outputDir = join(c.dir, 'out');
   const runId = await submit(c.client, await trainFile(c), outputDir);
   const resume = () => callUnary(c.client, runService.resumeRun, { runId });

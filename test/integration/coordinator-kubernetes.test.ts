@@ -12,9 +12,10 @@ import { FakeApiServer } from '../support/kubernetes/fake-api-server.js';
 import { FakeJobController } from '../support/kubernetes/fake-job-controller.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 import { waitUntil } from '../support/wait-until.js';
+import { onceAt } from './coordinator-doubles/once-at.js';
 import { auditWork, generationsOf, noticesOf, statesOf } from './coordinator-doubles/run-story.js';
 import { ScriptedKubelet } from './coordinator-doubles/scripted-kubelet.js';
-import type { Script, ScriptedWorker } from './coordinator-doubles/scripted-worker.js';
+import type { Script } from './coordinator-doubles/scripted-worker.js';
 import {
   eightRows,
   getRun,
@@ -83,19 +84,6 @@ async function makeCluster(t: TestContext, scripts: Readonly<Record<string, Scri
 
 const podsOf = (server: FakeApiServer) =>
   server.all('pods').filter(({ metadata }) => metadata.labels?.['job'] !== undefined);
-
-/** Does `act` in the middle of a step, once. */
-function onceAt(step: number, act: (worker: ScriptedWorker) => void): Script {
-  let done = false;
-  return {
-    onStep: (work, stepReport, worker) => {
-      if (done || work.step !== step) return { stepReport };
-      done = true;
-      act(worker);
-      return undefined;
-    },
-  };
-}
 
 test('a run is trained by the pods of its Job, and nothing is left of them', async (t) => {
   const { server, start, submitRun, stateDir } = await makeCluster(t);
