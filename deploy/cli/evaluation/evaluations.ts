@@ -41,12 +41,8 @@ export async function evaluationsOf(outputDir: string, stage: number): Promise<B
   }
   const lines = text.split('\n').filter((line) => line !== '');
   const rows = lines.map((line, index) => parseEvaluation(line, `${file}:${index + 1}`));
-  return beforeAfter(rows.filter((row) => row.stage === stage));
-}
-
-/** The first and the last of a stage's judgements; null for none. */
-export function beforeAfter(rows: readonly Evaluation[]): BeforeAfter | null {
-  const [before, after] = [rows[0], rows.at(-1)];
+  const own = rows.filter((row) => row.stage === stage);
+  const [before, after] = [own[0], own.at(-1)];
   return before === undefined || after === undefined ? null : { before, after };
 }
 
