@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { privateCache } from '../integration/prospect.js';
 import { processesTagged, type RunningProcess } from '../integration/processes.js';
@@ -37,8 +37,10 @@ export class ServiceProcess {
   /** Resolves once it serves. */
   async start(): Promise<void> {
     const [name, value] = this.#tag.split('=') as [string, string];
-    const args = ['coordinator', '--state-dir', this.stateDir, '--listen', this.#address];
+    const args = ['coordinator', '--state-dir', basename(this.stateDir), '--listen', this.#address];
     const child = spawn(process.execPath, [cli, ...args, '--metrics-listen', '127.0.0.1:0', ...this.#flags], {
+      // As users name it, from where they are; what runs are told must not depend on that.
+      cwd: dirname(this.stateDir),
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, NO_COLOR: '1', ...this.#cache, [name]: value },
     });
