@@ -21,6 +21,8 @@ export interface LoadPairsOptions extends LengthLimits {
   /** Count bad rows by reason instead of failing. */
   readonly skipBadRows: boolean;
   readonly watcher?: RowWatcher;
+  /** Aborted, it ends the reading with its reason. */
+  readonly signal?: AbortSignal;
 }
 
 export interface LoadOptions extends LoadPairsOptions {
@@ -96,7 +98,7 @@ export async function loadPairs(
 /** @param make returns no example for a sound row that there is no use for, and counts in `report` what it cuts */
 async function load<T>(
   file: string,
-  { skipBadRows, watcher }: Pick<LoadPairsOptions, 'skipBadRows' | 'watcher'>,
+  { skipBadRows, watcher, signal }: Pick<LoadPairsOptions, 'skipBadRows' | 'watcher' | 'signal'>,
   make: (raw: RawRow, report: DataReport) => readonly T[],
 ): Promise<Loaded<T>> {
   const examples: T[] = [];
@@ -104,6 +106,7 @@ async function load<T>(
   const report: DataReport = { ...EMPTY_REPORT, skipped };
   let firstBad: string | null = null;
   for await (const mapped of mapRows(file, (raw) => make(raw, report))) {
+    signal?.throwIfAborted();
     report.rows += 1;
     if (mapped.kind === 'bad') {
       watcher?.bad(mapped.raw.where, mapped.reason);

@@ -1,10 +1,10 @@
 import type { StageConfig } from '../../lib/config/types.js';
 import { ConfigError } from '../../lib/errors.js';
 import { needsOf } from '../../lib/methods/needs.js';
-import type { DataReport, LoadPairsOptions } from '../data/load.js';
+import type { DataReport } from '../data/load.js';
 import type { TextTokenizer } from '../data/tokenizer.js';
 import { countBatch, type BatchPlan } from './plan.js';
-import { loadStageRows, pairRows, type PairedRows } from './stage-rows.js';
+import { loadStageRows, pairRows, type PairedRows, type Reading } from './stage-rows.js';
 import type { Unit } from './unit.js';
 
 /** Rows that a stage is judged by and not trained on: all of them are one batch. */
@@ -17,7 +17,7 @@ export interface HeldOutRows extends PairedRows {
 export async function loadHeldOut(
   stage: StageConfig,
   tokenizer: TextTokenizer,
-  reading: Pick<LoadPairsOptions, 'skipBadRows' | 'watcher'>,
+  reading: Reading,
 ): Promise<(HeldOutRows & { readonly report: DataReport }) | null> {
   const { eval: file } = stage.data;
   if (file === null) return null;

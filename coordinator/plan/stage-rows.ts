@@ -22,12 +22,15 @@ export interface PairedRows {
   readonly pairs: readonly (number | null)[];
 }
 
+/** How a stage's rows are read, whatever its method. */
+export type Reading = Pick<LoadPairsOptions, 'skipBadRows' | 'watcher' | 'signal'>;
+
 /** Reads, tokenizes and cuts to length what a stage trains on, or is judged by. @throws ConfigError as `loadExamples` */
 export async function loadStageRows(
   file: string,
   { objective, maxLength, maxPromptLength }: StageConfig,
   tokenizer: TextTokenizer,
-  reading: Pick<LoadPairsOptions, 'skipBadRows' | 'watcher'>,
+  reading: Reading,
 ): Promise<StageRows> {
   const limits = { maxLength, maxPromptLength, ...reading };
   if (needsOf(objective).rows === 'paired') {

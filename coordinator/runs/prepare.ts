@@ -45,10 +45,9 @@ export async function prepareStages(run: ActiveRun, config: RunConfig): Promise<
     const start = startOf(stage, index + 1, prepared.at(-1));
     const tokenizer = TextTokenizer.load(start.tokenizerDir);
     const place = { number: index + 1, count: config.stages.length };
-    const { skipBadRows } = run.record;
-    const data = await loadStageRows(stage.data.train, stage, tokenizer, { skipBadRows });
-    const heldOut = await loadHeldOut(stage, tokenizer, { skipBadRows });
-    run.signal.throwIfAborted();
+    const reading = { skipBadRows: run.record.skipBadRows, signal: run.signal };
+    const data = await loadStageRows(stage.data.train, stage, tokenizer, reading);
+    const heldOut = await loadHeldOut(stage, tokenizer, reading);
     const [desirable, undesirable] = classSizes(data, stage.objective);
     const objective = resolveWeights(stage.objective, desirable, undesirable);
     const resolved = { ...stage, ...start.from, objective };

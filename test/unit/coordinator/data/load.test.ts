@@ -341,3 +341,20 @@ test('other work has its turn while a file is read', async (t) => {
   loaded = true;
   assert.ok(turns >= rows.length, `${turns} turns`);
 });
+
+test('reading ends where it is called off, with the reason', async (t) => {
+  const rows = Array.from({ length: 50 }, () => ({ prompt: 'a', completion: 'c', label: true }));
+  const stop = new AbortController();
+  const read: string[] = [];
+  const watcher = {
+    bad: () => assert.fail('a sound row is bad'),
+    answer: (where: string) => {
+      read.push(where);
+      if (read.length === 3) stop.abort(new Error('cancelled'));
+    },
+  };
+  const tokenizer = TextTokenizer.load(modelDirectory(t, TURNS));
+  const loading = loadExamples(dataFile(t, rows), tokenizer, { ...OPTIONS, watcher, signal: stop.signal });
+  await assert.rejects(loading, { message: 'cancelled' });
+  assert.equal(read.length, 3);
+});
