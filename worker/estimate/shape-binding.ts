@@ -138,7 +138,6 @@ const OPS: Readonly<Record<string, KnownOp>> = {
   Exp: sameShape,
   Erf: sameShape,
   Softmax: sameShape,
-  LogSoftmax: sameShape,
   Roll: sameShape,
   TensorScatterAdd: sameShape,
   InplaceAdd: inPlace,
@@ -147,6 +146,7 @@ const OPS: Readonly<Record<string, KnownOp>> = {
   BatchMatMulV2: product('adj_x', 'adj_y'),
   Sum: reduction,
   Mean: reduction,
+  Max: reduction,
   Reshape: { shapes: ([, shape]) => [integersOf(shape!)], isView: always },
   Transpose: { shapes: ([x, order]) => [integersOf(order!).map((axis) => x!.shape[axis]!)] },
   GatherV2: { shapes: ([x, rows]) => [[elementCount(rows!.shape), ...x!.shape.slice(1)]] },
@@ -160,8 +160,6 @@ const OPS: Readonly<Record<string, KnownOp>> = {
     },
   },
   Fill: { shapes: ([shape]) => [integersOf(shape!)] },
-  OneHot: { shapes: ([indices, depth]) => [[...indices!.shape, integersOf(depth!)[0]!]] },
-  SparseSoftmaxCrossEntropyWithLogits: { shapes: ([logits]) => [logits!.shape.slice(0, -1), logits!.shape] },
 };
 
 /** TensorFlow does not copy a slice of whole rows that starts on a 64-byte boundary. */

@@ -1,7 +1,7 @@
 import type { TensorSpec } from '../parameters/layout.js';
-import { crossEntropy, type CrossEntropy } from '../tensorflow/cross-entropy.js';
+import { elementsAt, labelLogps } from '../tensorflow/cross-entropy.js';
 import { addRowsTo, addTo } from '../tensorflow/in-place.js';
-import { concat, gatherRows, matMul, multiply, slice, zeros } from '../tensorflow/ops.js';
+import { add, concat, gatherRows, matMul, multiply, slice, transpose, zeros } from '../tensorflow/ops.js';
 import { dispose, floats, ints, read, scope, type Tensor } from '../tensorflow/tensor.js';
 import type { EmitGradient, Module, Pass } from './module.js';
 import { softcap } from './softcap.js';
@@ -15,12 +15,25 @@ export interface Targets {
   readonly labels: Int32Array;
 }
 
+/**
+ * What a chunk of targets was scored by. Of target i, with logits z and its label's projection at slope s:
+ * d logp / d projection = s · onehot(label) − shares[:, i] / total.
+ */
+interface Scores {
+  readonly logps: Float32Array;
+  /** [vocabulary, targets] */
+  readonly shares: Tensor;
+  readonly totals: Float32Array;
+  /** Null where logits are projections: each is 1. */
+  readonly labelSlopes: Float32Array | null;
+}
+
 interface Saved<Norm> {
   readonly norm: Norm;
   /** Normalized activations of the targets, [targets, hidden]. */
   readonly hidden: Tensor;
-  /** Of the cross-entropy of all targets, where they fit one chunk; otherwise the backward computes it again. */
-  readonly logitsGradient: Tensor | null;
+  /** Of all targets, where they fit one chunk; otherwise the backward computes them again. */
+  readonly scores: Scores | null;
 }
 
 /** From the last activations to the log-probs of the targets: norm, product with the vocabulary's weight, softmax. */
@@ -67,22 +80,41 @@ export function head<Norm>(
   { logitCap = null, targetsPerChunk = TARGETS_PER_CHUNK }: Options = {},
 ): Head<Norm> {
   const bound = logitCap === null ? null : softcap(logitCap);
-  const project = (pass: Pass, hidden: Tensor) =>
-    matMul(hidden, pass.weight(weight.name), { transposeB: true });
 
-  /** Cross-entropy of a chunk's targets; its gradient is that of `project`'s result. */
-  const classify = (
-    pass: Pass,
-    hidden: Tensor,
-    labels: Int32Array,
-    { start, count }: Chunk,
-  ): CrossEntropy => {
-    const projected = project(pass, slice(hidden, 0, start, count));
-    const chunkLabels = labels.subarray(start, start + count);
-    if (bound === null) return crossEntropy(projected, chunkLabels);
+  /** Before they are bounded, [vocabulary, rows]. */
+  const project = (pass: Pass, hidden: Tensor) =>
+    matMul(pass.weight(weight.name), hidden, { transposeB: true });
+
+  const score = (pass: Pass, hidden: Tensor, labels: Int32Array): Scores => {
+    const projected = project(pass, hidden);
+    if (bound === null) {
+      const { logps, exponentials, totals } = labelLogps(projected, labels);
+      return { logps, shares: exponentials, totals, labelSlopes: null };
+    }
     const { output, bounded } = bound.forward(projected);
-    const { loss, gradient } = crossEntropy(output, chunkLabels);
-    return { loss, gradient: bound.backward(bounded, gradient) };
+    const { logps, exponentials, totals } = labelLogps(output, labels);
+    const shares = bound.backward(bounded, exponentials);
+    const labelSlopes = read(elementsAt(bounded, labels)).map((value) => 1 - value * value);
+    return { logps, shares, totals, labelSlopes };
+  };
+
+  /** The gradients of a chunk's hidden states and of the vocabulary's weight, from those of its log-probs. */
+  const scoreBackward = (
+    pass: Pass,
+    { shares, totals, labelSlopes }: Scores,
+    { hidden, labels, logpGradients }: ScoredChunk,
+    trainsWeight: boolean,
+  ): [ofHidden: Tensor, ofWeight: Tensor | null] => {
+    const vocabulary = pass.weight(weight.name);
+    const toLabel = column(logpGradients.map((gradient, i) => gradient * (labelSlopes?.[i] ?? 1)));
+    const toAll = column(logpGradients.map((gradient, i) => -gradient / totals[i]!));
+    const ofHidden = add(
+      multiply(gatherRows(vocabulary, ints(labels)), toLabel),
+      multiply(matMul(shares, vocabulary, { transposeA: true }), toAll),
+    );
+    if (!trainsWeight) return [ofHidden, null];
+    const ofWeight = matMul(shares, multiply(hidden, toAll));
+    return [ofHidden, addRowsTo(ofWeight, labels, multiply(hidden, toLabel))];
   };
 
   return {
@@ -93,47 +125,34 @@ export function head<Norm>(
       const { output: hidden, saved: savedNorm } = norm.forward(pass, gatherRows(input, ints(rows)));
       const logps = new Float32Array(rows.length);
       const chunks = chunksOf(rows.length, targetsPerChunk);
-      const keep = chunks.length === 1;
-      let logitsGradient: Tensor | null = null;
-      for (const chunk of chunks) {
-        logitsGradient = scope(() => {
-          const { loss, gradient } = classify(pass, hidden, labels, chunk);
-          logps.set(
-            read(loss).map((value) => -value),
-            chunk.start,
-          );
-          return keep ? gradient : null;
+      let scores: Scores | null = null;
+      for (const { start, count } of chunks) {
+        scores = scope(() => {
+          const ofChunk = score(pass, slice(hidden, 0, start, count), labels.subarray(start, start + count));
+          logps.set(ofChunk.logps, start);
+          return chunks.length === 1 ? ofChunk : null;
         });
       }
-      return { logps, saved: { norm: savedNorm, hidden, logitsGradient } };
+      return { logps, saved: { norm: savedNorm, hidden, scores } };
     },
 
     backward(pass, saved, { rows, labels }, logpGradients, trainsWeight, emit) {
-      const { norm: savedNorm, hidden, logitsGradient } = saved;
-      // logp = −crossEntropy. Scaling the rows of the small `hidden` spares scaling those of the large logits.
-      const scale = floats(
-        [rows.length, 1],
-        logpGradients.map((value) => -value),
-      );
-      const scaledHidden = multiply(hidden, scale);
+      const { norm: savedNorm, hidden, scores } = saved;
       const hiddenGradients: Tensor[] = [];
       let weightGradient: Tensor | null = null;
-      for (const chunk of chunksOf(rows.length, targetsPerChunk)) {
-        const { start, count } = chunk;
-        const [ofWeight, ofHidden] = scope((): [Tensor | null, Tensor] => {
-          const ofLogits = logitsGradient ?? classify(pass, hidden, labels, chunk).gradient;
-          return [
-            trainsWeight
-              ? matMul(ofLogits, slice(scaledHidden, 0, start, count), { transposeA: true })
-              : null,
-            matMul(ofLogits, pass.weight(weight.name)),
-          ];
+      for (const { start, count } of chunksOf(rows.length, targetsPerChunk)) {
+        const [ofHidden, ofWeight] = scope(() => {
+          const chunk = {
+            hidden: slice(hidden, 0, start, count),
+            labels: labels.subarray(start, start + count),
+            logpGradients: logpGradients.subarray(start, start + count),
+          };
+          return scoreBackward(pass, scores ?? score(pass, chunk.hidden, chunk.labels), chunk, trainsWeight);
         });
         hiddenGradients.push(ofHidden);
         weightGradient = addInto(weightGradient, ofWeight);
       }
-      const dHidden = multiply(concat(hiddenGradients, 0), scale);
-      const dGathered = norm.backward(pass, savedNorm, dHidden, emit);
+      const dGathered = norm.backward(pass, savedNorm, concat(hiddenGradients, 0), emit);
       return {
         inputGradient: addRowsTo(zeros([pass.batch * pass.length, hidden.shape[1]!]), rows, dGathered),
         weightGradient,
@@ -144,10 +163,20 @@ export function head<Norm>(
 
     logits(pass, input, rows) {
       const projected = project(pass, norm.forward(pass, gatherRows(input, ints(rows))).output);
-      return bound === null ? projected : bound.forward(projected).output;
+      return transpose(bound === null ? projected : bound.forward(projected).output, [1, 0]);
     },
   };
 }
+
+interface ScoredChunk {
+  /** [targets, hidden] */
+  readonly hidden: Tensor;
+  readonly labels: Int32Array;
+  /** dLoss/dlogp of each target */
+  readonly logpGradients: Float32Array;
+}
+
+const column = (values: Float32Array): Tensor => floats([values.length, 1], values);
 
 /** total + x, where either may be missing. Uses up both. */
 function addInto(total: Tensor | null, x: Tensor | null): Tensor | null {

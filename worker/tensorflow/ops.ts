@@ -15,22 +15,13 @@ const FLOAT = typeAttribute('T', Dtype.float32);
 
 type Op = (inputs: readonly Tensor[], attributes?: readonly Attribute[]) => Tensor;
 
-function multiOutput(name: string, outputs: number) {
-  names.push(name);
-  return (inputs: readonly Tensor[], attributes: readonly Attribute[] = [FLOAT]): Tensor[] =>
-    loadTensorFlow()
-      .executeOp(
-        name,
-        attributes,
-        inputs.map((input) => input.id),
-        outputs,
-      )
-      .map(({ id, shape, dtype }) => track(new Tensor(id, shape, dtype)));
-}
-
 function op(name: string): Op {
-  const execute = multiOutput(name, 1);
-  return (inputs, attributes) => execute(inputs, attributes)[0]!;
+  names.push(name);
+  return (inputs, attributes = [FLOAT]) => {
+    const ids = inputs.map(({ id }) => id);
+    const { id, shape, dtype } = loadTensorFlow().executeOp(name, attributes, ids, 1)[0]!;
+    return track(new Tensor(id, shape, dtype));
+  };
 }
 
 function unary(name: string): (x: Tensor) => Tensor {
@@ -56,8 +47,6 @@ export const exp = unary('Exp');
 export const erf = unary('Erf');
 /** Over the last dimension. */
 export const softmax = unary('Softmax');
-/** Over the last dimension. */
-export const logSoftmax = unary('LogSoftmax');
 
 export const scalar = (value: number): Tensor => floats([], Float32Array.of(value));
 
@@ -97,6 +86,7 @@ function reduction(name: string) {
 
 export const sum = reduction('Sum');
 export const mean = reduction('Mean');
+export const max = reduction('Max');
 
 const reshapeOp = op('Reshape');
 const reshapeAttributes = [FLOAT, typeAttribute('Tshape', Dtype.int32)];
@@ -152,22 +142,6 @@ const fillOp = op('Fill');
 const fillAttributes = [FLOAT, typeAttribute('index_type', Dtype.int32)];
 
 export const zeros = (shape: readonly number[]): Tensor => fillOp([ints(shape), scalar(0)], fillAttributes);
-
-const oneHotOp = op('OneHot');
-const oneHotAttributes = [FLOAT, typeAttribute('TI', Dtype.int32), intAttribute('axis', -1)];
-
-/** [n] indices (int32) → [n, depth] */
-export const oneHot = (indices: Tensor, depth: number): Tensor =>
-  oneHotOp([indices, intScalar(depth), scalar(1), scalar(0)], oneHotAttributes);
-
-const sparseCrossEntropyOp = multiOutput('SparseSoftmaxCrossEntropyWithLogits', 2);
-const sparseCrossEntropyAttributes = [FLOAT, typeAttribute('Tlabels', Dtype.int32)];
-
-/** logits [n, classes], labels [n] (int32) → [−log softmax(logits)[label] as [n], its gradient as [n, classes]] */
-export function sparseSoftmaxCrossEntropy(logits: Tensor, labels: Tensor): [Tensor, Tensor] {
-  const [loss, gradient] = sparseCrossEntropyOp([logits, labels], sparseCrossEntropyAttributes);
-  return [loss!, gradient!];
-}
 
 /** Writes over rows of its first input, in place. Only for in-place.ts, which says where that is sound. */
 export const inplaceUpdate = op('InplaceUpdate');

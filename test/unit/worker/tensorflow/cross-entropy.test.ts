@@ -1,52 +1,42 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { describe, test } from 'node:test';
 
-import {
-  fusedCrossEntropy,
-  plainCrossEntropy,
-  type CrossEntropy,
-} from '../../../../worker/tensorflow/cross-entropy.js';
-import { floats, read, scope, type Tensor } from '../../../../worker/tensorflow/tensor.js';
+import { labelLogps } from '../../../../worker/tensorflow/cross-entropy.js';
+import { floats, read, scope } from '../../../../worker/tensorflow/tensor.js';
 import { testRandom } from '../random.js';
 
 /** In float64. */
-function expected(logits: Float32Array, label: number) {
+function expected(logits: readonly number[], label: number) {
   const highest = Math.max(...logits);
-  const exponentials = Array.from(logits, (logit) => Math.exp(logit - highest));
+  const exponentials = logits.map((logit) => Math.exp(logit - highest));
   const total = exponentials.reduce((sum, value) => sum + value, 0);
-  return {
-    loss: Math.log(total) + highest - logits[label]!,
-    gradient: exponentials.map((value, token) => value / total - (token === label ? 1 : 0)),
-  };
+  const logp = logits[label]! - highest - Math.log(total);
+  return { logp, probabilities: exponentials.map((value) => value / total) };
 }
 
-const implementations: Record<string, (logits: Tensor, labels: Int32Array) => CrossEntropy> = {
-  fused: fusedCrossEntropy,
-  plain: plainCrossEntropy,
-};
-
-for (const [name, crossEntropy] of Object.entries(implementations)) {
-  test(`${name} cross-entropy equals the formula in float64, for very unlikely labels too`, (t) => {
-    const random = testRandom(t);
-    const [rows, classes] = [17, 101];
-    const logits = random.floats(rows * classes).map((value) => 10 * value);
-    const labels = random.integers(rows, classes);
-    logits[labels[0]!] = -200;
-    scope(() => {
-      const found = crossEntropy(floats([rows, classes], logits), labels);
-      const loss = read(found.loss);
-      const gradient = read(found.gradient);
-      assert.equal(loss.length, rows);
-      labels.forEach((label, row) => {
-        const wanted = expected(logits.subarray(row * classes, (row + 1) * classes), label);
-        assert.ok(Math.abs(loss[row]! - wanted.loss) < 1e-5 * Math.max(1, wanted.loss), `loss of row ${row}`);
-        wanted.gradient.forEach((value, token) =>
-          assert.ok(
-            Math.abs(gradient[row * classes + token]! - value) < 1e-6,
-            `gradient ${token} of row ${row}`,
-          ),
-        );
+describe('log-probs of labels equal the formula in float64, for very unlikely labels too', () => {
+  // 101 is prime: its sum has one stage.
+  for (const classes of [1, 6, 101, 4096]) {
+    test(`of ${classes} classes`, (t) => {
+      const random = testRandom(t);
+      const count = 17;
+      const logits = random.floats(classes * count).map((value) => 10 * value);
+      const labels = random.integers(count, classes);
+      logits[labels[0]! * count] = -200;
+      scope(() => {
+        const { logps, exponentials, totals } = labelLogps(floats([classes, count], logits), labels);
+        const shares = read(exponentials);
+        labels.forEach((label, column) => {
+          const ofColumn = Array.from({ length: classes }, (_, row) => logits[row * count + column]!);
+          const wanted = expected(ofColumn, label);
+          const logpError = Math.abs(logps[column]! - wanted.logp);
+          assert.ok(logpError < 1e-6 * Math.max(1, -wanted.logp), `log-prob ${column} is off by ${logpError}`);
+          wanted.probabilities.forEach((probability, row) => {
+            const error = Math.abs(shares[row * count + column]! / totals[column]! - probability);
+            assert.ok(error < 1e-6, `probability ${row} of column ${column} is off by ${error}`);
+          });
+        });
       });
     });
-  });
-}
+  }
+});
