@@ -30,7 +30,10 @@ describe('log-probs of labels equal the formula in float64, for very unlikely la
           const ofColumn = Array.from({ length: classes }, (_, row) => logits[row * count + column]!);
           const wanted = expected(ofColumn, label);
           const logpError = Math.abs(logps[column]! - wanted.logp);
-          assert.ok(logpError < 1e-6 * Math.max(1, -wanted.logp), `log-prob ${column} is off by ${logpError}`);
+          assert.ok(
+            logpError < 1e-6 * Math.max(1, -wanted.logp),
+            `log-prob ${column} is off by ${logpError}`,
+          );
           wanted.probabilities.forEach((probability, row) => {
             const error = Math.abs(shares[row * count + column]! / totals[column]! - probability);
             assert.ok(error < 1e-6, `probability ${row} of column ${column} is off by ${error}`);
