@@ -1,16 +1,6 @@
-import {
-  add,
-  batchMatMul,
-  multiply,
-  reshape,
-  scalar,
-  softmax,
-  subtract,
-  sum,
-  transpose,
-} from '../tensorflow/ops.js';
+import { add, batchMatMul, multiply, reshape, scalar, softmax, subtract, sum } from '../tensorflow/ops.js';
 import type { Tensor } from '../tensorflow/tensor.js';
-import { mergeHeads, splitHeads, type HeadProjection } from './heads.js';
+import { mergeHeads, splitGradient, type HeadProjection } from './heads.js';
 import type { Linear } from './linear.js';
 import type { Module, Pass } from './module.js';
 import { rotate, rotateBackward } from './rope.js';
@@ -61,14 +51,14 @@ export function attention<Projected>(parts: AttentionParts<Projected>): Module<S
   const groupSize = heads / kvHeads;
   const bound = scoreCap === null ? null : softcap(scoreCap);
 
-  const group = (x: Tensor, { batch, length }: Pass) =>
+  const group = (x: Tensor, { arrangement: { batch, length } }: Pass) =>
     reshape(x, [batch * kvHeads, groupSize * length, headDim]);
 
   return {
     parameters: [...projection.parameters, ...outputProjection.parameters],
 
     forward(pass, input) {
-      const { batch, length } = pass;
+      const { batch, length } = pass.arrangement;
       const projected = projection.forward(pass, input);
       const query = group(multiply(turn(projected.heads.query, pass), scalar(scale)), pass);
       const added = { key: turn(projected.heads.key, pass), value: projected.heads.value };
@@ -89,7 +79,7 @@ export function attention<Projected>(parts: AttentionParts<Projected>): Module<S
       const { query, key, value, bounded, probabilities, context } = saved;
       const dContext = outputProjection.backward(pass, context, gradient, emit);
       const delta = perHead(multiply(context, dContext), heads, pass);
-      const dOutput = group(splitHeads(dContext, heads, pass), pass);
+      const dOutput = group(splitGradient(dContext, heads, pass), pass);
       const dValue = batchMatMul(probabilities, dOutput, { transposeA: true });
       const dProbabilities = batchMatMul(dOutput, value, { transposeB: true });
       const deltaColumn = reshape(delta, [...query.shape.slice(0, 2), 1]);
@@ -97,8 +87,8 @@ export function attention<Projected>(parts: AttentionParts<Projected>): Module<S
       const dProducts = bounded === null ? dScores : bound!.backward(bounded, dScores);
 
       const dTurned = reshape(multiply(batchMatMul(dProducts, key), scalar(scale)), [
-        pass.batch * heads,
-        pass.length,
+        pass.arrangement.batch * heads,
+        pass.arrangement.length,
         headDim,
       ]);
       const ofHeads = {
@@ -119,9 +109,9 @@ function turnBackward(gradient: Tensor, { rope }: Pass): Tensor {
   return rope === null ? gradient : rotateBackward(gradient, rope);
 }
 
-/** Sums the features of each head: [tokens, heads · headDim] → [batch, heads, length] */
-function perHead(x: Tensor, heads: number, { batch, length }: Pass): Tensor {
-  const tokens = batch * length;
+/** Sums the features of each head: [tokens, heads · headDim] → [batch · heads, length, 1] */
+function perHead(x: Tensor, heads: number, pass: Pass): Tensor {
+  const { tokens } = pass.arrangement;
   const sums = sum(reshape(x, [tokens * heads, x.shape[1]! / heads]), 1);
-  return transpose(reshape(sums, [batch, length, heads]), [0, 2, 1]);
+  return splitGradient(reshape(sums, [tokens, heads]), heads, pass);
 }

@@ -1,4 +1,5 @@
 import { ConfigError } from '../../lib/errors.js';
+import { Arrangement } from './arrangement.js';
 import type { Targets } from './head.js';
 
 /** Token ids of a prompt and its completion. */
@@ -13,11 +14,10 @@ export function completionLength({ ids, completionStart }: Sequence): number {
   return ids.length - Math.max(1, completionStart);
 }
 
-/** Sequences padded on the right to the longest of them. With a causal mask no token sees the padding. */
+/** Sequences as a model takes them. */
 export interface Batch {
-  readonly size: number;
-  readonly length: number;
-  /** [size · length], row-major */
+  readonly arrangement: Arrangement;
+  /** Of all tokens, sequence after sequence. */
   readonly ids: Int32Array;
 }
 
@@ -27,9 +27,6 @@ export interface ScoredBatch extends Batch {
   /** Scored tokens of each sequence. */
   readonly targetCounts: readonly number[];
 }
-
-/** Any token would do: what stands at a padded position changes nothing. */
-const PADDING_ID = 0;
 
 /** What a model takes. */
 export interface InputLimits {
@@ -42,18 +39,19 @@ export interface InputLimits {
  * @param past tokens that stand in front of each sequence
  * @throws ConfigError if a sequence is too long for the model, or a token id lies outside of its vocabulary.
  */
-export function padded(
+export function batchOf(
   sequences: readonly Int32Array[],
   { vocabSize, maxLength }: InputLimits,
   past = 0,
 ): Batch {
-  const length = Math.max(...sequences.map((ids) => ids.length));
+  const arrangement = new Arrangement(sequences.map((ids) => ids.length));
+  const { length, tokens } = arrangement;
   if (maxLength !== null && past + length > maxLength) {
     throw new ConfigError(
       `a sequence of ${past + length} tokens is longer than the ${maxLength} positions of the model; lower max_length`,
     );
   }
-  const ids = new Int32Array(sequences.length * length).fill(PADDING_ID);
+  const ids = new Int32Array(tokens);
   sequences.forEach((sequence, index) => {
     const outside = sequence.find((id) => id < 0 || id >= vocabSize);
     if (outside !== undefined) {
@@ -61,14 +59,14 @@ export function padded(
         `token id ${outside} lies outside of the model's vocabulary of ${vocabSize}; is this the model's own tokenizer?`,
       );
     }
-    ids.set(sequence, index * length);
+    ids.set(sequence, arrangement.row(index, 0));
   });
-  return { size: sequences.length, length, ids };
+  return { arrangement, ids };
 }
 
-/** @throws ConfigError as `padded`; Error if there is nothing to score. */
+/** @throws ConfigError as `batchOf`; Error if there is nothing to score. */
 export function scored(sequences: readonly Sequence[], limits: InputLimits): ScoredBatch {
-  const batch = padded(
+  const batch = batchOf(
     sequences.map(({ ids }) => ids),
     limits,
   );
@@ -79,7 +77,7 @@ export function scored(sequences: readonly Sequence[], limits: InputLimits): Sco
     if (first >= ids.length)
       throw new Error(`sequence ${index} of the batch has no completion token to score`);
     for (let token = first; token < ids.length; token += 1) {
-      rows.push(index * batch.length + token - 1);
+      rows.push(batch.arrangement.row(index, token - 1));
       labels.push(ids[token]!);
     }
     return ids.length - first;

@@ -1,6 +1,6 @@
 import type { TensorSpec } from '../parameters/layout.js';
 import { addRowsTo } from '../tensorflow/in-place.js';
-import { add, gatherRows, multiply, reshape, scalar, slice, sum, zeros } from '../tensorflow/ops.js';
+import { add, gatherRows, multiply, scalar, zeros } from '../tensorflow/ops.js';
 import { ints, type Tensor } from '../tensorflow/tensor.js';
 import type { EmitGradient, Pass } from './module.js';
 
@@ -50,25 +50,18 @@ export function scaledEmbedding(inner: Embedding, scale: number): Embedding {
 export function withPositions(inner: Embedding, name: string, maxLength: number): Embedding {
   const hiddenSize = inner.weight.shape[1]!;
   const positions = { name, shape: [maxLength, hiddenSize] };
-  const bySequence = (x: Tensor, { batch, length }: Pass) => reshape(x, [batch, length, hiddenSize]);
+  const rowsOf = ({ arrangement, cache }: Pass) =>
+    arrangement.positions.map((position) => position + (cache?.length ?? 0));
   return {
     ...inner,
     parameters: [...inner.parameters, positions],
 
     forward(pass, ids) {
-      const tokens = inner.forward(pass, ids);
-      const placed = add(
-        bySequence(tokens, pass),
-        slice(pass.weight(name), 0, pass.cache?.length ?? 0, pass.length),
-      );
-      return reshape(placed, tokens.shape);
+      return add(inner.forward(pass, ids), gatherRows(pass.weight(name), ints(rowsOf(pass))));
     },
 
     backward(pass, ids, gradient, headGradient, emit) {
-      emit(name, () => {
-        const rows = Int32Array.from({ length: pass.length }, (_, position) => position);
-        return addRowsTo(zeros(positions.shape), rows, sum(bySequence(gradient, pass), 0));
-      });
+      emit(name, () => addRowsTo(zeros(positions.shape), rowsOf(pass), gradient));
       inner.backward(pass, ids, gradient, headGradient, emit);
     },
   };

@@ -154,7 +154,7 @@ export function head<Norm>(
       }
       const dGathered = norm.backward(pass, savedNorm, concat(hiddenGradients, 0), emit);
       return {
-        inputGradient: addRowsTo(zeros([pass.batch * pass.length, hidden.shape[1]!]), rows, dGathered),
+        inputGradient: addRowsTo(zeros([pass.arrangement.tokens, hidden.shape[1]!]), rows, dGathered),
         weightGradient,
       };
     },

@@ -1,5 +1,5 @@
-import type { TensorSpec } from '../parameters/layout.js';
-import { add, concat, reshape, slice, transpose } from '../tensorflow/ops.js';
+import { elementCount, type TensorSpec } from '../parameters/layout.js';
+import { add, concat, reshape } from '../tensorflow/ops.js';
 import type { Tensor } from '../tensorflow/tensor.js';
 import type { Linear } from './linear.js';
 import type { EmitGradient, Module, Pass } from './module.js';
@@ -57,37 +57,37 @@ export function separateHeads(parts: SeparateHeadsParts): HeadProjection<Tensor>
 /** How the outputs of a fused layer lie: all queries, then all keys, then all values; or so for each head. */
 export type FusedOrder = 'by-kind' | 'by-head';
 
-const KINDS = 3;
-/** Where batch, token, kind and head stand among the dimensions of the layer's output, and back. */
-const fusedOrders = {
-  'by-kind': { kindAxis: 2, headAxis: 3, back: [1, 3, 0, 2, 4] },
-  'by-head': { kindAxis: 3, headAxis: 2, back: [1, 3, 2, 0, 4] },
-} as const;
+const KINDS = [0, 1, 2] as const;
 
 /** One layer for query, key and value, of as many heads each. */
 export function fusedHeads(layer: Linear, heads: number, order: FusedOrder): HeadProjection<Tensor> {
-  const { kindAxis, headAxis, back } = fusedOrders[order];
+  /** Of a kind's heads, the slices of a token's outputs. */
+  const slicesOf = (kind: number) =>
+    upTo(heads).map((head) => (order === 'by-kind' ? kind * heads + head : head * KINDS.length + kind));
+  const slices = KINDS.map(slicesOf);
   return {
     parameters: layer.parameters,
 
     forward(pass, input) {
-      const { batch, length } = pass;
       const projected = layer.forward(pass, input);
-      const headDim = projected.shape[1]! / (KINDS * heads);
-      const dimensions = [batch, length, 0, 0, headDim].with(kindAxis, KINDS).with(headAxis, heads);
-      const byKind = transpose(reshape(projected, dimensions), [kindAxis, 0, headAxis, 1, 4]);
-      const rows = reshape(byKind, [KINDS, batch * heads * length * headDim]);
-      const [query, key, value] = [0, 1, 2].map((kind) =>
-        reshape(slice(rows, 0, kind, 1), [batch * heads, length, headDim]),
+      const headDim = projected.shape[1]! / (KINDS.length * heads);
+      const [query, key, value] = slices.map((ofKind) =>
+        pass.arrangement.toHeads(projected, ofKind, headDim),
       );
       return { heads: { query: query!, key: key!, value: value! }, saved: input };
     },
 
     backward(pass, input, { query, key, value }, emit) {
-      const { batch, length } = pass;
-      const headDim = query.shape[2]!;
-      const byKind = reshape(concat([query, key, value], 0), [KINDS, batch, heads, length, headDim]);
-      const projected = reshape(transpose(byKind, back), [batch * length, KINDS * heads * headDim]);
+      const { arrangement } = pass;
+      const groups: number[] = [];
+      slices.forEach((ofKind, kind) =>
+        ofKind.forEach((slice, head) => (groups[slice] = kind * arrangement.batch * heads + head)),
+      );
+      const projected = arrangement.toTokens(
+        concat([query, key, value].map(asGroups(arrangement.length)), 0),
+        heads,
+        groups,
+      );
       return layer.backward(pass, input, projected, emit);
     },
   };
@@ -132,18 +132,29 @@ export function normedHeads<Projected, Query, Key>(
 }
 
 /** [tokens, heads · headDim] → [batch · heads, length, headDim] */
-export function splitHeads(x: Tensor, heads: number, { batch, length }: Pass): Tensor {
-  const headDim = x.shape[1]! / heads;
-  const byHead = transpose(reshape(x, [batch, length, heads, headDim]), [0, 2, 1, 3]);
-  return reshape(byHead, [batch * heads, length, headDim]);
+function splitHeads(x: Tensor, heads: number, { arrangement }: Pass): Tensor {
+  return arrangement.toHeads(x, upTo(heads), x.shape[1]! / heads);
+}
+
+/** The same of a gradient. */
+export function splitGradient(x: Tensor, heads: number, { arrangement }: Pass): Tensor {
+  return arrangement.toZeroPaddedHeads(x, upTo(heads), x.shape[1]! / heads);
 }
 
 /** [batch · heads, length, headDim], in whatever grouping → [tokens, heads · headDim] */
-export function mergeHeads(x: Tensor, heads: number, { batch, length }: Pass): Tensor {
-  const headDim = x.shape[2]!;
-  const byToken = transpose(reshape(x, [batch, heads, length, headDim]), [0, 2, 1, 3]);
-  return reshape(byToken, [batch * length, heads * headDim]);
+export function mergeHeads(x: Tensor, heads: number, { arrangement }: Pass): Tensor {
+  return arrangement.toTokens(asGroups(arrangement.length)(x), heads, upTo(heads));
 }
+
+/** [.., length, headDim], however grouped → [groups, length, headDim] */
+const asGroups =
+  (length: number) =>
+  (x: Tensor): Tensor => {
+    const headDim = x.shape.at(-1)!;
+    return reshape(x, [elementCount(x.shape) / (length * headDim), length, headDim]);
+  };
+
+const upTo = (count: number) => Array.from({ length: count }, (_, index) => index);
 
 /** One row for each head of each token. */
 function asRows(x: Tensor): Tensor {

@@ -3,7 +3,7 @@ import type { ParameterLayout, TensorPlace, TensorSpec } from '../parameters/lay
 import { dispose, read, scope, type Tensor } from '../tensorflow/tensor.js';
 import { attentionMask } from './attention-mask.js';
 import { isTied, parametersOf, type Architecture } from './architecture.js';
-import { padded, scored, type Batch, type ScoredBatch, type Sequence } from './batch.js';
+import { batchOf, scored, type Batch, type ScoredBatch, type Sequence } from './batch.js';
 import { BoundWeights } from './bound-weights.js';
 import type { HeadGradients } from './head.js';
 import { KeyValueCache } from './key-value-cache.js';
@@ -153,9 +153,11 @@ export class LanguageModel {
   ): Float32Array[] {
     return scope(() => {
       const { vocabSize, head } = this.architecture;
-      const batch = padded(sequences, this.architecture);
+      const batch = batchOf(sequences, this.architecture);
       const pass = this.beginPass(weights, batch);
-      const rows = Int32Array.from(positions, ({ sequence, token }) => sequence * batch.length + token);
+      const rows = Int32Array.from(positions, ({ sequence, token }) =>
+        batch.arrangement.row(sequence, token),
+      );
       const logits = read(head.logits(pass, this.forward(pass, batch), rows));
       return positions.map((_, index) => logits.subarray(index * vocabSize, (index + 1) * vocabSize));
     });
@@ -171,15 +173,16 @@ export class LanguageModel {
   extend(weights: BoundWeights, cache: KeyValueCache, tokens: readonly Int32Array[]): Float32Array[] {
     return scope(() => {
       const { vocabSize, head } = this.architecture;
-      const batch = padded(tokens, this.architecture, cache.length);
-      if (batch.size !== cache.batch || tokens.some(({ length }) => length !== batch.length)) {
+      const batch = batchOf(tokens, this.architecture, cache.length);
+      const { arrangement } = batch;
+      if (arrangement.batch !== cache.batch || tokens.some(({ length }) => length !== arrangement.length)) {
         throw new Error(`the cache goes on with as many tokens of each of its ${cache.batch} sequences`);
       }
       const pass = this.beginPass(weights, batch, cache);
       const output = this.forward(pass, batch);
-      const last = Int32Array.from(tokens, (_, sequence) => (sequence + 1) * batch.length - 1);
+      const last = Int32Array.from(tokens, ({ length }, sequence) => arrangement.row(sequence, length - 1));
       const logits = read(head.logits(pass, output, last));
-      cache.advance(batch.length);
+      cache.advance(arrangement.length);
       return tokens.map((_, index) => logits.subarray(index * vocabSize, (index + 1) * vocabSize));
     });
   }
@@ -190,17 +193,13 @@ export class LanguageModel {
   }
 
   /** The tensors that a pass shares belong to the open scope. */
-  private beginPass(
-    weights: BoundWeights,
-    { size, length }: Batch,
-    cache: KeyValueCache | null = null,
-  ): Pass {
+  private beginPass(weights: BoundWeights, { arrangement }: Batch, cache: KeyValueCache | null = null): Pass {
     const { rope, windows } = this.architecture;
+    const { length } = arrangement;
     const past = cache?.length ?? 0;
     const masks = new Map(windows.map((window) => [window, attentionMask(length, window, past)]));
     return {
-      batch: size,
-      length,
+      arrangement,
       cache,
       weight: (name) => {
         const tensor = weights.find(name) ?? this.frozen?.find(name);

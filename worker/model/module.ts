@@ -1,14 +1,13 @@
 import type { TensorSpec } from '../parameters/layout.js';
 import type { Tensor } from '../tensorflow/tensor.js';
+import type { Arrangement } from './arrangement.js';
 import type { KeyValueCache } from './key-value-cache.js';
 import type { RopeTables } from './rope.js';
 
 /** What the modules share while one batch goes through the model. */
 export interface Pass {
-  /** Sequences. */
-  readonly batch: number;
-  /** Tokens of each sequence, padding included. */
-  readonly length: number;
+  /** How the tokens of the batch lie. */
+  readonly arrangement: Arrangement;
   /** What attention made of the tokens in front of these, and keeps of these; null where nothing comes before or after. */
   readonly cache: KeyValueCache | null;
   /** The weight of that name. */

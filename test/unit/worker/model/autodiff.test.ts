@@ -76,7 +76,7 @@ function ofModule(module: Module, same: PlainModule, turning: Rope | null = null
 }
 
 function passFor(values: Values, specs: readonly TensorSpec[], turning: Rope | null = null): Pass {
-  const shape = { batch: BATCH, length: LENGTH, features: HIDDEN, rotated: 0 };
+  const shape = { lengths: Array.from({ length: BATCH }, () => LENGTH), features: HIDDEN, rotated: 0 };
   return { ...passOver(values, specs, shape), rope: turning?.tables(0, LENGTH) ?? null };
 }
 

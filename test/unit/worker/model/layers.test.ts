@@ -20,7 +20,7 @@ import { testRandom } from '../random.js';
 import { assertGradients, dot, type Values } from './finite-differences.js';
 import { assertModuleGradients, collector, passOver, randomValues } from './module-gradients.js';
 
-const shape = { batch: 2, length: 5, features: 8, rotated: 4 };
+const shape = { lengths: [3, 5, 2], features: 8, rotated: 4 };
 
 const layer = (name: string, inputs: number, outputs: number, bias = false) =>
   linear({ name, inputs, outputs, bias, storage: 'outputs-first' });
@@ -140,7 +140,7 @@ describe('the backward of every layer equals finite differences of its forward',
         forward: (pass, input) => ({ output: rotate(reshape(input, byHead), pass.rope!), saved: null }),
         backward: (pass, _saved, gradient) => rotateBackward(gradient, pass.rope!),
       };
-      assertModuleGradients(rotation, { ...shape, features: 4, rotated }, testRandom(t));
+      assertModuleGradients(rotation, { lengths: [5, 5], features: 4, rotated }, testRandom(t));
     });
   }
 

@@ -1,3 +1,4 @@
+import { Arrangement } from '../../../../worker/model/arrangement.js';
 import { attentionMask } from '../../../../worker/model/attention-mask.js';
 import type { EmitGradient, Module, Pass } from '../../../../worker/model/module.js';
 import { rope } from '../../../../worker/model/rope.js';
@@ -7,8 +8,8 @@ import type { TestRandom } from '../random.js';
 import { assertGradients, dot, type Values } from './finite-differences.js';
 
 export interface Shape {
-  readonly batch: number;
-  readonly length: number;
+  /** Of the sequences. */
+  readonly lengths: readonly number[];
   readonly features: number;
   /** Features of each head that turn with the position. */
   readonly rotated: number;
@@ -23,16 +24,16 @@ export function randomValues(specs: readonly TensorSpec[], random: TestRandom): 
 /** A pass over `values` by the names of `specs`; call it in a scope. */
 export function passOver(values: Values, specs: readonly TensorSpec[], shape: Shape): Pass {
   const weights = new Map(specs.map((spec) => [spec.name, floats(spec.shape, values.get(spec.name)!)]));
+  const arrangement = new Arrangement(shape.lengths);
   return {
-    batch: shape.batch,
-    length: shape.length,
+    arrangement,
     cache: null,
     weight: (name) => weights.get(name)!,
     rope:
       shape.rotated === 0
         ? null
-        : rope(shape.rotated, { theta: 10_000, scaling: { type: 'none' } }).tables(0, shape.length),
-    mask: (window) => attentionMask(shape.length, window),
+        : rope(shape.rotated, { theta: 10_000, scaling: { type: 'none' } }).tables(0, arrangement.length),
+    mask: (window) => attentionMask(arrangement.length, window),
   };
 }
 
@@ -48,7 +49,7 @@ export function collector(): { readonly gradients: Map<string, Float32Array>; re
 
 /** Compares a module's backward with finite differences of its forward, by a random linear function of its output. */
 export function assertModuleGradients<Saved>(module: Module<Saved>, shape: Shape, random: TestRandom): void {
-  const inputSpec = { name: INPUT, shape: [shape.batch * shape.length, shape.features] };
+  const inputSpec = { name: INPUT, shape: [new Arrangement(shape.lengths).tokens, shape.features] };
   const specs = [...module.parameters, inputSpec];
   const values = randomValues(specs, random);
   const run = <T>(at: Values, use: (pass: Pass, input: Tensor) => T) =>
