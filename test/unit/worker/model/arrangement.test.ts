@@ -26,7 +26,8 @@ test('tokens one after the other become heads side by side, and tokens again', (
             const from = (arrangement.row(sequence, position) * heads + slice) * sliceSize;
             const wanted = position < length ? values.subarray(from, from + sliceSize) : [0, 0];
             assert.deepEqual([...found.subarray(place, place + sliceSize)], [...wanted]);
-            if (position < length) assert.deepEqual([...open.subarray(place, place + sliceSize)], [...wanted]);
+            if (position < length)
+              assert.deepEqual([...open.subarray(place, place + sliceSize)], [...wanted]);
           }
         }
       });
