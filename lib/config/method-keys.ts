@@ -9,6 +9,7 @@ const READERS: { readonly [Key in keyof StageKeys]?: readonly Method[] } = {
   desirable_weight: ['kto', 'apo_zero_unpaired'],
   undesirable_weight: ['kto', 'apo_zero_unpaired'],
   z0_denominator: ['kto'],
+  share_prompts: methodsThatNeed('mismatchedPairs'),
   humanline: ['kto'],
   score_scale: ['kto'],
   loss_type: ['dpo'],

@@ -1,9 +1,10 @@
 import { resolve as resolvePath } from 'node:path';
 
+import { methodsThatNeed } from '../methods/needs.js';
 import { METHOD_DEFAULTS, resolveObjective } from './resolve-objective.js';
 import type { RunFile, StageKeys } from './schema.js';
 import { isGiven, type MergedStage } from './stages.js';
-import type { LoraConfig, ReferenceConfig, RunConfig, SamplesConfig, StageConfig } from './types.js';
+import type { LoraConfig, Method, ReferenceConfig, RunConfig, SamplesConfig, StageConfig } from './types.js';
 
 /** As in TRL, but for the batch: KTO's estimate of the KL wants 16 examples a step, and workers several micro-batches. */
 export const DEFAULTS = {
@@ -92,9 +93,19 @@ function resolveStage(stage: MergedStage, baseDir: string): StageConfig {
     maxSteps: keys.max_steps ?? null,
     epochs: keys.epochs ?? DEFAULTS.epochs,
     ...sizesOf(stage),
+    sharePrompts: sharesPrompts(stage, method),
     shuffle: keys.shuffle ?? DEFAULTS.shuffle,
     seed: keys.seed ?? DEFAULTS.seed,
   };
+}
+
+/** Measured: where a worker has more micro-batches, all but one go through the policy twice. */
+const MICRO_BATCHES_TO_SHARE = 2;
+
+function sharesPrompts(stage: MergedStage, method: Method): boolean {
+  if (!methodsThatNeed('mismatchedPairs').includes(method)) return false;
+  const { globalBatchSize, microBatchSize } = sizesOf(stage);
+  return stage.keys.share_prompts ?? globalBatchSize <= MICRO_BATCHES_TO_SHARE * microBatchSize;
 }
 
 function resolveLora(keys: NonNullable<StageKeys['lora']>): LoraConfig {

@@ -131,6 +131,14 @@ export const stageSchema = z.strictObject({
       'kto: which mismatched pairs the mean of z0 counts: all, as TRL, or nonzero: those with a log-ratio other ' +
         'than 0, as HALOs. Default all.',
     ),
+  share_prompts: z
+    .boolean()
+    .optional()
+    .describe(
+      'kto: compute a prompt once for its own completion and for the mismatched one of z0. Saves time where a worker has ' +
+        'one or two micro-batches of a step, and costs some where it has more. Changes the last bits of a result. ' +
+        'Default: true where a step has at most two micro-batches.',
+    ),
   humanline: humanlineSchema
     .nullable()
     .optional()

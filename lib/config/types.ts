@@ -89,6 +89,8 @@ export interface StageConfig {
   readonly globalBatchSize: number;
   /** Examples computed together (a leaf of the gradient's sum). */
   readonly microBatchSize: number;
+  /** Whether a prompt is computed once for its own completion and for the mismatched one. */
+  readonly sharePrompts: boolean;
   /** Tokens of prompt and completion together. */
   readonly maxLength: number;
   readonly maxPromptLength: number;

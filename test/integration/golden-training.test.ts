@@ -123,7 +123,7 @@ const goldenRuns: Readonly<Record<string, Golden>> = {
 };
 
 describe('golden training runs', () => {
-  for (const [name, { arch, start, keys, final, trained }] of Object.entries(goldenRuns)) {
+  for (const [index, [name, { arch, start, keys, final, trained }]] of Object.entries(goldenRuns).entries()) {
     test(`${name} with one worker and with two`, async (t) => {
       const run = readFixture(`golden/${name}.json`) as GoldenRun;
       const directory = temporaryDirectory(t);
@@ -144,6 +144,7 @@ describe('golden training runs', () => {
         'lr_schedule: constant',
         'global_batch_size: 16',
         'micro_batch_size: 4',
+        `share_prompts: ${index % 2 === 0}`,
         `max_steps: ${run.steps.length}`,
         'shuffle: false',
         'threads_per_worker: 1',

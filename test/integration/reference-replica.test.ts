@@ -61,7 +61,7 @@ type Answers = readonly (readonly ReferenceAnswer[])[];
 
 const frozen: ReferenceModel = { modelDir: llama, adapterDir: null };
 
-/** All leaves' answers, with and without log-probs by token, and how many requests came from the cache. */
+/** All leaves' answers, with log-probs by token and shared prompts and without, and how many requests came from the cache. */
 async function askAll(
   socket: string,
   model = frozen,
@@ -72,7 +72,7 @@ async function askAll(
   for (const byToken of [false, true]) {
     const client = new ReferenceClient(
       socket,
-      { model, byToken },
+      { model, byToken, sharePrompts: byToken },
       {
         answered(cached) {
           if (cached) hits++;
@@ -91,8 +91,8 @@ async function askAll(
   return { answers, hits, misses };
 }
 
-/** Own and mismatched completions, with and without log-probs by token. */
-const REQUESTS = 4 * leaves.length;
+/** Each leaf once in two requests, for its own completions and the mismatched ones, and once in one that shares prompts. */
+const REQUESTS = 3 * leaves.length;
 
 describe('the replica', () => {
   interface Replica {
@@ -200,7 +200,7 @@ describe('a replica that follows a file', () => {
       const waits = new Promise<string>((resolve) => (tell = resolve));
       const client = new ReferenceClient(
         socket,
-        { model, byToken: false },
+        { model, byToken: false, sharePrompts: false },
         { answered: () => undefined, lost: tell, back: () => undefined },
       );
       t.after(() => client.close());
@@ -351,7 +351,7 @@ describe('a run’s replica', () => {
       rmSync(cache, { recursive: true, maxRetries: 10 });
       const client = new ReferenceClient(
         socket,
-        { model: frozen, byToken: false },
+        { model: frozen, byToken: false, sharePrompts: false },
         {
           answered: () => undefined,
           lost: () => news.push('lost'),

@@ -18,7 +18,7 @@ function columns(metricsFile: string): unknown[] {
 }
 
 const variants = {
-  'full fine-tuning': { keys: [], file: 'model.safetensors' },
+  'full fine-tuning, each prompt once': { keys: ['share_prompts: true'], file: 'model.safetensors' },
   LoRA: { keys: ['lora: { r: 4, alpha: 8 }'], file: 'adapter_model.safetensors' },
 };
 

@@ -29,6 +29,7 @@ import { finishTree } from '../reduction/finish-tree.js';
 import type { TreeNode } from '../reduction/tree.js';
 import type { EngineThread } from './engine-thread.js';
 import { GradientSlot, leafSink, type LeafTarget } from './gradient-slot.js';
+import { PassedLeaves } from './passed-leaves.js';
 import type { ReferenceAnswer } from '../reference/answer.js';
 import { judgedCompletion, scoredCompletion, type Judgement } from './scored-completion.js';
 
@@ -68,6 +69,14 @@ export interface LeafInputs {
 
 /** One leaf and where its gradient goes. */
 export interface LeafTask extends LeafInputs, LeafTarget {}
+
+/** A micro-batch, and other completions of its prompts. */
+export interface BranchedLeaf {
+  readonly own: readonly Sequence[];
+  readonly branches: readonly Sequence[];
+  /** Keep what the micro-batch's gradient can start from. */
+  readonly holds: boolean;
+}
 
 /** Prompts to continue, and by which weights. */
 export interface SamplingTask {
@@ -119,6 +128,8 @@ export class PolicyEngine {
   private readonly weights: readonly [FlatBuffer, FlatBuffer];
   private readonly bound: readonly [BoundWeights, BoundWeights];
   private readonly slots: GradientSlot[] = [];
+  /** Of the current weights. */
+  private readonly passed = new PassedLeaves();
   private parts: HeldParts | null = null;
   private pieces: readonly OwnedPiece[] = [];
   private current: WeightsIndex = 0;
@@ -147,6 +158,7 @@ export class PolicyEngine {
 
   /** Writes the stage's starting weights into one of the buffers. */
   loadInitial(into: WeightsIndex): void {
+    this.passed.forget();
     const fresh = this.load();
     const whole = { start: 0, end: this.layout.size };
     const targets = this.weights[into].slices(whole);
@@ -157,6 +169,7 @@ export class PolicyEngine {
 
   /** From now on this is the state that steps start from; a step that was proposed before is dropped. */
   takeState({ weights, parts }: TrainingState): void {
+    this.passed.forget();
     this.current = weights;
     this.parts = parts;
     this.pieces = this.piecesOf(parts.owned);
@@ -175,6 +188,26 @@ export class PolicyEngine {
     return tokenLogps.map((logps) => completionLogps(logps, this.objective.tokenLevel));
   }
 
+  /**
+   * As `score`, of other completions of a micro-batch's prompts, which are computed once. What it learns of the micro-batch
+   * itself, `leafGradient` and `leafTerms` need not compute again: with the same bits.
+   */
+  scoreBranches({ own, branches, holds }: BranchedLeaf): readonly CompletionLogps[] {
+    const weights = this.bound[this.current];
+    let ofBranches: readonly Float32Array[];
+    if (holds) {
+      this.passed.forget();
+      const forward = this.model.hold(weights, own, branches);
+      this.passed.hold(own, forward);
+      ofBranches = forward.branchLogps;
+    } else {
+      const logps = this.model.branchedLogps(weights, own, branches);
+      this.passed.note(own, logps.trunks);
+      ofBranches = logps.branches;
+    }
+    return ofBranches.map((logps) => completionLogps(logps, this.objective.tokenLevel));
+  }
+
   /** The critic's value of every completion token of one micro-batch under the current weights, by sequence. */
   values(sequences: readonly Sequence[]): readonly Float32Array[] {
     const critic = required(this.critic, 'a critic');
@@ -185,9 +218,12 @@ export class PolicyEngine {
   /** Losses of one micro-batch under the current weights, without gradient: bit for bit those of `leafGradient`. */
   leafTerms(inputs: LeafInputs): readonly ExampleTerm[] {
     const weights = this.bound[this.current];
+    const sequences = sequencesOf(inputs);
+    const known = this.critic === null ? this.passed.takeLogps(sequences) : null;
+    if (known !== null) return this.judge(inputs, known, undefined).terms;
     return this.model.readScores(
       weights,
-      sequencesOf(inputs),
+      sequences,
       (tokenLogps, states) => this.judge(inputs, tokenLogps, this.critic?.values(weights, states)).terms,
     );
   }
@@ -214,7 +250,13 @@ export class PolicyEngine {
       );
       return judged.unitTerms.flatMap(({ gradients }) => gradients);
     };
-    this.model.forwardBackward(weights, sequencesOf(task), lossGradient, sink);
+    const sequences = sequencesOf(task);
+    const forward = this.passed.takeForward(sequences) ?? this.model.hold(weights, sequences);
+    try {
+      forward.backward(lossGradient, sink);
+    } finally {
+      forward.dispose();
+    }
     return terms;
   }
 
@@ -293,6 +335,7 @@ export class PolicyEngine {
   /** The proposed weights become current, and the moments of all held parts take the gradient in. */
   commit(): WeightsIndex {
     if (this.proposed === null) throw new Error('a step was committed that was not computed');
+    this.passed.forget();
     for (const part of partsOf(required(this.parts, 'a state to train from'))) {
       const moments = { mean: new Float32Array(part.mean), variance: new Float32Array(part.variance) };
       foldGradient(new Float32Array(part.gradient), moments, this.options.stage, this.proposed.clip);
@@ -316,6 +359,7 @@ export class PolicyEngine {
 
   dispose(): void {
     this.endSampling();
+    this.passed.forget();
     for (const resource of [...this.bound, ...this.slots, this.model]) resource.dispose();
   }
 

@@ -9,7 +9,7 @@ import { ints, type Tensor } from '../tensorflow/tensor.js';
 export class Arrangement {
   /** Sequences. */
   readonly batch: number;
-  /** Of the longest sequence. */
+  /** Positions that attention has for each sequence: those of the longest. */
   readonly length: number;
   readonly tokens: number;
   /** Where each token stands in its sequence, from 0. */
@@ -19,21 +19,27 @@ export class Arrangement {
   private readonly rowsOfHeads = new Map<string, Int32Array>();
   private readonly rowsOfTokens = new Map<string, Int32Array>();
 
-  /** @param lengths of the sequences, each at least 1 */
-  constructor(private readonly lengths: readonly number[]) {
+  /**
+   * @param lengths tokens of the sequences, each at least 1
+   * @param offsets of each sequence, the position of its first token: what stands in front of it has been computed before
+   */
+  constructor(
+    private readonly lengths: readonly number[],
+    readonly offsets: readonly number[] = lengths.map(() => 0),
+  ) {
     this.batch = lengths.length;
-    this.length = Math.max(...lengths);
+    this.length = Math.max(...lengths.map((length, sequence) => offsets[sequence]! + length));
     let tokens = 0;
     this.starts = lengths.map((length) => (tokens += length) - length);
     this.tokens = tokens;
     this.positions = Int32Array.from(
-      lengths.flatMap((length) => Array.from({ length }, (_, position) => position)),
+      lengths.flatMap((length, sequence) => Array.from({ length }, (_, token) => offsets[sequence]! + token)),
     );
   }
 
-  /** The row of a token. */
-  row(sequence: number, position: number): number {
-    return this.starts[sequence]! + position;
+  /** The row of a sequence's token, counted from its first one here. */
+  row(sequence: number, token: number): number {
+    return this.starts[sequence]! + token;
   }
 
   /**
@@ -52,7 +58,7 @@ export class Arrangement {
     const perToken = x.shape[1]! / sliceSize;
     const count = this.tokens * perToken;
     const rows = reshape(x, [count, sliceSize]);
-    if (this.tokens === this.batch * this.length) return this.headsOf(rows, perToken, slices, 0);
+    if (this.isFull) return this.headsOf(rows, perToken, slices, 0);
     return this.headsOf(concat([rows, zeros([1, sliceSize])], 0), perToken, slices, count);
   }
 
@@ -68,6 +74,11 @@ export class Arrangement {
     return reshape(gathered, [this.tokens, groups.length * sliceSize]);
   }
 
+  /** Whether there is no padding. */
+  private get isFull(): boolean {
+    return this.tokens === this.batch * this.length;
+  }
+
   private headsOf(rows: Tensor, perToken: number, slices: readonly number[], padding: number): Tensor {
     const gathered = gatherRows(rows, ints(this.headRows(perToken, slices, padding)));
     return reshape(gathered, [this.batch * slices.length, this.length, rows.shape[1]!]);
@@ -81,9 +92,8 @@ export class Arrangement {
       this.lengths.forEach((length, sequence) => {
         for (const slice of slices) {
           const first = this.row(sequence, 0) * perToken + slice;
-          for (let position = 0; position < length; position++) {
-            rows[place + position] = first + position * perToken;
-          }
+          const offset = place + this.offsets[sequence]!;
+          for (let token = 0; token < length; token++) rows[offset + token] = first + token * perToken;
           place += this.length;
         }
       });
@@ -97,9 +107,10 @@ export class Arrangement {
       const rows = new Int32Array(this.tokens * groups.length);
       let row = 0;
       this.lengths.forEach((length, sequence) => {
-        const places = groups.map((group) => (group + sequence * heads) * this.length);
-        for (let position = 0; position < length; position++) {
-          for (const place of places) rows[row++] = place + position;
+        const offset = this.offsets[sequence]!;
+        const places = groups.map((group) => (group + sequence * heads) * this.length + offset);
+        for (let token = 0; token < length; token++) {
+          for (const place of places) rows[row++] = place + token;
         }
       });
       return rows;

@@ -62,7 +62,7 @@ export function attention<Projected>(parts: AttentionParts<Projected>): Module<S
       const projected = projection.forward(pass, input);
       const query = group(multiply(turn(projected.heads.query, pass), scalar(scale)), pass);
       const added = { key: turn(projected.heads.key, pass), value: projected.heads.value };
-      const { key, value } = pass.cache?.extend(parts, added) ?? added;
+      const { key, value } = pass.memory?.extend(parts, added) ?? added;
 
       const products = batchMatMul(query, key, { transposeB: true });
       const capped = bound?.forward(products);

@@ -39,29 +39,94 @@ export interface InputLimits {
  * @param past tokens that stand in front of each sequence
  * @throws ConfigError if a sequence is too long for the model, or a token id lies outside of its vocabulary.
  */
-export function batchOf(
+export function batchOf(sequences: readonly Int32Array[], limits: InputLimits, past = 0): Batch {
+  requireFits(sequences, limits, past);
+  return {
+    arrangement: new Arrangement(sequences.map(({ length }) => length)),
+    ids: concatenated(sequences),
+  };
+}
+
+function requireFits(
   sequences: readonly Int32Array[],
   { vocabSize, maxLength }: InputLimits,
-  past = 0,
-): Batch {
-  const arrangement = new Arrangement(sequences.map((ids) => ids.length));
-  const { length, tokens } = arrangement;
-  if (maxLength !== null && past + length > maxLength) {
+  past: number,
+): void {
+  const length = past + Math.max(...sequences.map((ids) => ids.length));
+  if (maxLength !== null && length > maxLength) {
     throw new ConfigError(
-      `a sequence of ${past + length} tokens is longer than the ${maxLength} positions of the model; lower max_length`,
+      `a sequence of ${length} tokens is longer than the ${maxLength} positions of the model; lower max_length`,
     );
   }
-  const ids = new Int32Array(tokens);
-  sequences.forEach((sequence, index) => {
+  for (const sequence of sequences) {
     const outside = sequence.find((id) => id < 0 || id >= vocabSize);
     if (outside !== undefined) {
       throw new ConfigError(
         `token id ${outside} lies outside of the model's vocabulary of ${vocabSize}; is this the model's own tokenizer?`,
       );
     }
-    ids.set(sequence, arrangement.row(index, 0));
-  });
-  return { arrangement, ids };
+  }
+}
+
+/** Completions of prompts that another batch has. */
+export interface BranchBatch extends ScoredBatch {
+  /** Of each sequence, the one of the other batch whose prompt it has. */
+  readonly trunks: readonly number[];
+}
+
+/**
+ * Other completions of the prompts of `trunks`, without those prompts but for the last token, which predicts the first of
+ * the completion; and without the completion's own last token, which predicts nothing.
+ *
+ * @throws ConfigError as `batchOf`; Error where a sequence has the prompt of none of the trunks
+ */
+export function branchesOf(
+  branches: readonly Sequence[],
+  trunks: readonly Sequence[],
+  limits: InputLimits,
+): BranchBatch {
+  requireFits(
+    branches.map(({ ids }) => ids),
+    limits,
+    0,
+  );
+  const tails = branches.map(({ ids, completionStart }) => ids.subarray(completionStart - 1, ids.length - 1));
+  const arrangement = new Arrangement(
+    tails.map(({ length }) => length),
+    branches.map(({ completionStart }) => completionStart - 1),
+  );
+  return {
+    arrangement,
+    ids: concatenated(tails),
+    targets: {
+      rows: Int32Array.from({ length: arrangement.tokens }, (_, row) => row),
+      labels: concatenated(branches.map(({ ids, completionStart }) => ids.subarray(completionStart))),
+    },
+    targetCounts: tails.map(({ length }) => length),
+    trunks: branches.map((branch) => {
+      const trunk = trunks.findIndex((sequence) => completesSamePrompt(branch, sequence));
+      if (trunk < 0) throw new Error('a completion of a prompt that the batch does not have');
+      return trunk;
+    }),
+  };
+}
+
+/** Whether two sequences complete the same prompt. */
+export function completesSamePrompt(one: Sequence, other: Sequence): boolean {
+  if (one.completionStart !== other.completionStart) return false;
+  return prompt(one).every((id, index) => id === other.ids[index]);
+}
+
+const prompt = ({ ids, completionStart }: Sequence) => ids.subarray(0, completionStart);
+
+function concatenated(parts: readonly Int32Array[]): Int32Array {
+  const all = new Int32Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let start = 0;
+  for (const part of parts) {
+    all.set(part, start);
+    start += part.length;
+  }
+  return all;
 }
 
 /** @throws ConfigError as `batchOf`; Error if there is nothing to score. */

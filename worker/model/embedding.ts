@@ -50,8 +50,8 @@ export function scaledEmbedding(inner: Embedding, scale: number): Embedding {
 export function withPositions(inner: Embedding, name: string, maxLength: number): Embedding {
   const hiddenSize = inner.weight.shape[1]!;
   const positions = { name, shape: [maxLength, hiddenSize] };
-  const rowsOf = ({ arrangement, cache }: Pass) =>
-    arrangement.positions.map((position) => position + (cache?.length ?? 0));
+  const rowsOf = ({ arrangement, memory }: Pass) =>
+    arrangement.positions.map((position) => position + (memory?.length ?? 0));
   return {
     ...inner,
     parameters: [...inner.parameters, positions],

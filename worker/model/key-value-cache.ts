@@ -7,11 +7,19 @@ export interface KeysAndValues {
   readonly value: Tensor;
 }
 
+/** What attention made of tokens that a pass does not compute: they stand in front of those that it does. */
+export interface AttentionMemory {
+  /** Tokens in front of each sequence's first position. */
+  readonly length: number;
+  /** Takes in a layer's keys and values of the pass's tokens; returns those of all tokens. */
+  extend(layer: object, added: KeysAndValues): KeysAndValues;
+}
+
 /**
  * What the attention layers made of the tokens of a few sequences, so that tokens behind them can be computed without
  * computing those again. All sequences have as many tokens.
  */
-export class KeyValueCache {
+export class KeyValueCache implements AttentionMemory {
   /** By attention layer. */
   private readonly layers = new Map<object, KeysAndValues>();
   private size: number;

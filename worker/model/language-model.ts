@@ -1,15 +1,17 @@
 import type { FlatBuffer } from '../parameters/flat-buffer.js';
 import type { ParameterLayout, TensorPlace, TensorSpec } from '../parameters/layout.js';
-import { dispose, read, scope, type Tensor } from '../tensorflow/tensor.js';
+import { dispose, keep, read, scope, type Tensor } from '../tensorflow/tensor.js';
 import { attentionMask } from './attention-mask.js';
 import { isTied, parametersOf, type Architecture } from './architecture.js';
-import { batchOf, scored, type Batch, type ScoredBatch, type Sequence } from './batch.js';
+import { batchOf, branchesOf, scored, type Batch, type ScoredBatch, type Sequence } from './batch.js';
 import { BoundWeights } from './bound-weights.js';
-import type { HeadGradients } from './head.js';
-import { KeyValueCache } from './key-value-cache.js';
-import type { EmitGradient, Module, Pass } from './module.js';
+import { splitBySequence, spreadOverTargets, type LogpGradient } from './by-sequence.js';
+import type { Head, HeadGradients } from './head.js';
+import { KeyValueCache, type AttentionMemory } from './key-value-cache.js';
+import type { EmitGradient, Pass } from './module.js';
+import { SharedPrompts } from './shared-prompts.js';
 
-export type { BoundWeights, Sequence };
+export type { BoundWeights, LogpGradient, Sequence };
 export { KeyValueCache };
 
 /** Receives gradients while the backward pass goes on. */
@@ -20,9 +22,6 @@ export interface GradientSink {
    */
   add(place: TensorPlace, gradient: Tensor): void;
 }
-
-/** dLoss/dlogp of one sequence: of each of its completion tokens, or one number for all of them. */
-export type LogpGradient = number | Float32Array | Float64Array;
 
 /** What the model makes of a batch just before it predicts the completion tokens. Freed behind whoever is given it. */
 export interface TokenStates {
@@ -36,6 +35,45 @@ export interface TokenStates {
 export interface Position {
   readonly sequence: number;
   readonly token: number;
+}
+
+/** Maps the log-probs of the completion tokens, by sequence, to the loss's gradient of them. */
+export type LossGradient = (
+  tokenLogps: readonly Float32Array[],
+  states: TokenStates,
+) => readonly LogpGradient[];
+
+/** A forward pass with what its backward needs. Whoever has it frees it. */
+export interface HeldForward {
+  readonly tokenLogps: Float32Array[];
+  readonly branchLogps: Float32Array[];
+  /** As `forwardBackward`; once. */
+  backward(lossGradient: LossGradient, sink: GradientSink): void;
+  dispose(): void;
+}
+
+/** A block number that no model has: nothing is saved. */
+const NEVER = Infinity;
+
+interface WalkedBatch {
+  readonly pass: Pass;
+  readonly batch: ScoredBatch;
+}
+
+/** What a held pass keeps, and gives away or frees piece by piece. */
+interface Held {
+  readonly shared: unknown[];
+  /** Of each block that is trained, the lowest first. */
+  readonly saved: unknown[];
+  readonly scores: SavedScores[];
+}
+
+type SavedScores = ReturnType<Head['forward']>['saved'];
+
+interface BegunPass {
+  readonly pass: Pass;
+  /** Tensors that all modules use. They belong to the open scope. */
+  readonly shared: unknown[];
 }
 
 /**
@@ -87,10 +125,29 @@ export class LanguageModel {
   ): T {
     return scope(() => {
       const batch = scored(sequences, this.architecture);
-      const pass = this.beginPass(weights, batch);
+      const { pass } = this.beginPass(weights, batch);
       const output = this.forward(pass, batch);
       const { logps, saved } = this.architecture.head.forward(pass, output, batch.targets);
       return use(splitBySequence(batch, logps), { hidden: saved.hidden, counts: batch.targetCounts });
+    });
+  }
+
+  /**
+   * `tokenLogps` of the trunks, and of other completions of their prompts, which are computed from what attention made of
+   * the prompts: the same as `tokenLogps` of these gives, but for rounding.
+   *
+   * @throws Error where a branch has the prompt of none of the trunks
+   */
+  branchedLogps(
+    weights: BoundWeights,
+    trunks: readonly Sequence[],
+    branches: readonly Sequence[],
+  ): { readonly trunks: Float32Array[]; readonly branches: Float32Array[] } {
+    return scope(() => {
+      const { walked } = this.beginWalk(weights, trunks, branches);
+      const { outputs } = this.forwardSideBySide(walked, NEVER);
+      const [ofTrunks, ofBranches] = walked.map((one, index) => this.logpsOf(one, outputs[index]!));
+      return { trunks: ofTrunks!, branches: ofBranches ?? [] };
     });
   }
 
@@ -109,28 +166,47 @@ export class LanguageModel {
   forwardBackward(
     weights: BoundWeights,
     sequences: readonly Sequence[],
-    lossGradient: (tokenLogps: readonly Float32Array[], states: TokenStates) => readonly LogpGradient[],
+    lossGradient: LossGradient,
     sink: GradientSink,
   ): Float32Array[] {
-    return scope(() => {
-      const batch = scored(sequences, this.architecture);
-      const pass = this.beginPass(weights, batch);
-      const { head } = this.architecture;
-      const { output, saved } = this.forwardSaving(pass, batch);
-      const scoring = scope(() => head.forward(pass, output, batch.targets));
-      dispose(output);
-      const tokenLogps = splitBySequence(batch, scoring.logps);
+    const forward = this.hold(weights, sequences);
+    try {
+      forward.backward(lossGradient, sink);
+      return forward.tokenLogps;
+    } finally {
+      forward.dispose();
+    }
+  }
 
-      const emit = emitter(this.places, sink);
-      const states = { hidden: scoring.saved.hidden, counts: batch.targetCounts };
-      const perTarget = spreadOverTargets(batch, lossGradient(tokenLogps, states));
-      const trainsHead = this.places.has(head.weight.name);
-      const fromHead = scope(() =>
-        head.backward(pass, scoring.saved, batch.targets, perTarget, trainsHead, emit),
+  /**
+   * The forward pass of `forwardBackward`, to go back from later; with it the branches' log-probs, as `branchedLogps` has
+   * them. The weights must stay as they are until then.
+   */
+  hold(
+    weights: BoundWeights,
+    sequences: readonly Sequence[],
+    branches: readonly Sequence[] = [],
+  ): HeldForward {
+    return scope(() => {
+      const { walked, shared } = this.beginWalk(weights, sequences, branches);
+      const [own, others] = walked;
+      const { outputs, saved } = this.forwardSideBySide(walked, this.lowestBlock);
+      const branchLogps = others === undefined ? [] : this.logpsOf(others, outputs[1]!);
+      const { pass, batch } = own;
+      const { logps, saved: scores } = scope(() =>
+        this.architecture.head.forward(pass, outputs[0]!, batch.targets),
       );
-      dispose(scoring.saved);
-      this.backward(pass, batch, saved, fromHead, emit);
-      return tokenLogps;
+      dispose(outputs);
+      const held: Held = keep({ shared, saved, scores: [scores] });
+      const tokenLogps = splitBySequence(batch, logps);
+      return {
+        tokenLogps,
+        branchLogps,
+        backward: (lossGradient, sink) => {
+          scope(() => this.backwardFrom(own, held, (states) => lossGradient(tokenLogps, states), sink));
+        },
+        dispose: () => dispose([held.shared.splice(0), held.saved.splice(0), held.scores.splice(0)]),
+      };
     });
   }
 
@@ -138,7 +214,7 @@ export class LanguageModel {
   readStates<T>(weights: BoundWeights, sequences: readonly Sequence[], use: (states: TokenStates) => T): T {
     return scope(() => {
       const batch = scored(sequences, this.architecture);
-      const pass = this.beginPass(weights, batch);
+      const { pass } = this.beginPass(weights, batch);
       const output = this.forward(pass, batch);
       const hidden = this.architecture.head.hidden(pass, output, batch.targets.rows);
       return use({ hidden, counts: batch.targetCounts });
@@ -154,7 +230,7 @@ export class LanguageModel {
     return scope(() => {
       const { vocabSize, head } = this.architecture;
       const batch = batchOf(sequences, this.architecture);
-      const pass = this.beginPass(weights, batch);
+      const { pass } = this.beginPass(weights, batch);
       const rows = Int32Array.from(positions, ({ sequence, token }) =>
         batch.arrangement.row(sequence, token),
       );
@@ -178,7 +254,7 @@ export class LanguageModel {
       if (arrangement.batch !== cache.batch || tokens.some(({ length }) => length !== arrangement.length)) {
         throw new Error(`the cache goes on with as many tokens of each of its ${cache.batch} sequences`);
       }
-      const pass = this.beginPass(weights, batch, cache);
+      const { pass } = this.beginPass(weights, batch, cache);
       const output = this.forward(pass, batch);
       const last = Int32Array.from(tokens, ({ length }, sequence) => arrangement.row(sequence, length - 1));
       const logits = read(head.logits(pass, output, last));
@@ -193,58 +269,123 @@ export class LanguageModel {
   }
 
   /** The tensors that a pass shares belong to the open scope. */
-  private beginPass(weights: BoundWeights, { arrangement }: Batch, cache: KeyValueCache | null = null): Pass {
-    const { rope, windows } = this.architecture;
+  private beginPass(
+    weights: BoundWeights,
+    { arrangement }: Batch,
+    memory: AttentionMemory | null = null,
+  ): BegunPass {
     const { length } = arrangement;
-    const past = cache?.length ?? 0;
-    const masks = new Map(windows.map((window) => [window, attentionMask(length, window, past)]));
-    return {
+    const past = memory?.length ?? 0;
+    const rope = this.architecture.rope?.tables(past, length) ?? null;
+    const masks = new Map(
+      this.architecture.windows.map((window) => [window, attentionMask(length, window, past)]),
+    );
+    const pass: Pass = {
       arrangement,
-      cache,
+      memory,
       weight: (name) => {
         const tensor = weights.find(name) ?? this.frozen?.find(name);
         if (tensor === undefined) throw new Error(`there is no weight ${name}`);
         return tensor;
       },
-      rope: rope?.tables(past, length) ?? null,
+      rope,
       mask: (window) => masks.get(window)!,
     };
+    return { pass, shared: [rope, ...masks.values()] };
   }
 
   /** Through embedding and blocks, keeping one block's activations at a time. */
   private forward(pass: Pass, batch: Batch): Tensor {
-    const { embedding, blocks } = this.architecture;
-    return forwardThrough(blocks, pass, embedding.forward(pass, batch.ids));
+    return this.forwardSideBySide([{ pass, batch }], NEVER).outputs[0]!;
   }
 
-  /** The same, with what the backward of each block from the lowest one on needs. */
-  private forwardSaving(pass: Pass, batch: Batch): { output: Tensor; saved: unknown[] } {
+  /**
+   * The same of several batches, of which later ones may need what a block made of earlier ones; with what the backward of
+   * the first batch needs of each block from `savesFrom` on.
+   */
+  private forwardSideBySide(
+    walked: readonly { readonly pass: Pass; readonly batch: Batch }[],
+    savesFrom: number,
+  ): { readonly outputs: Tensor[]; readonly saved: unknown[] } {
     const { embedding, blocks } = this.architecture;
-    let output = embedding.forward(pass, batch.ids);
-    output = forwardThrough(blocks.slice(0, this.lowestBlock), pass, output);
-    const saved = blocks.slice(this.lowestBlock).map((block) => {
-      const input = output;
-      const step = scope(() => block.forward(pass, input));
-      output = step.output;
-      return step.saved;
+    const saved: unknown[] = [];
+    let outputs = walked.map(({ pass, batch }) => embedding.forward(pass, batch.ids));
+    blocks.forEach((block, index) => {
+      const saves = index >= savesFrom;
+      const inputs = outputs;
+      const step = scope(() => {
+        const steps = walked.map(({ pass }, i) => block.forward(pass, inputs[i]!));
+        return { outputs: steps.map(({ output }) => output), saved: saves ? steps[0]!.saved : null };
+      });
+      // A block that is saved has its input with it.
+      dispose(saves ? inputs.slice(1) : inputs);
+      outputs = step.outputs;
+      if (saves) saved.push(step.saved);
     });
-    return { output, saved };
+    return { outputs, saved };
   }
 
-  /** From the head's gradients down to the lowest block that is trained, freeing each block's activations behind it. */
+  /** The passes of sequences, and of other completions of their prompts behind it. */
+  private beginWalk(
+    weights: BoundWeights,
+    sequences: readonly Sequence[],
+    branches: readonly Sequence[],
+  ): { readonly walked: readonly [WalkedBatch, ...WalkedBatch[]]; readonly shared: unknown[] } {
+    const batch = scored(sequences, this.architecture);
+    if (branches.length === 0) {
+      const { pass, shared } = this.beginPass(weights, batch);
+      return { walked: [{ pass, batch }], shared };
+    }
+    const others = branchesOf(branches, sequences, this.architecture);
+    const prompts = new SharedPrompts(batch.arrangement, others);
+    const { pass, shared } = this.beginPass(weights, batch, prompts.ofTrunks);
+    const { pass: branchPass } = this.beginPass(weights, others, prompts.ofBranches);
+    const walked = [
+      { pass, batch },
+      { pass: branchPass, batch: others },
+    ] as const;
+    return { walked, shared };
+  }
+
+  /** Log-prob of every completion token, by sequence, from what came out of the last block. */
+  private logpsOf({ pass, batch }: WalkedBatch, output: Tensor): Float32Array[] {
+    return scope(() =>
+      splitBySequence(batch, this.architecture.head.forward(pass, output, batch.targets).logps),
+    );
+  }
+
+  private backwardFrom(
+    { pass, batch }: WalkedBatch,
+    held: Held,
+    lossGradient: (states: TokenStates) => readonly LogpGradient[],
+    sink: GradientSink,
+  ): void {
+    const { head } = this.architecture;
+    const emit = emitter(this.places, sink);
+    const [scores] = held.scores;
+    if (scores === undefined) throw new Error('a forward pass is gone back from once');
+    const states = { hidden: scores.hidden, counts: batch.targetCounts };
+    const perTarget = spreadOverTargets(batch, lossGradient(states));
+    const trainsHead = this.places.has(head.weight.name);
+    const fromHead = scope(() => head.backward(pass, scores, batch.targets, perTarget, trainsHead, emit));
+    dispose(held.scores.splice(0));
+    this.backward(pass, batch, held.saved, fromHead, emit);
+  }
+
+  /** From the head's gradients down to the lowest block that is trained, taking each block's activations away and freeing them. */
   private backward(
     pass: Pass,
     batch: Batch,
-    saved: readonly unknown[],
+    saved: unknown[],
     { inputGradient, weightGradient }: HeadGradients,
     emit: EmitGradient,
   ): void {
     const { embedding, blocks, head } = this.architecture;
     const tied = isTied(this.architecture);
     if (!tied && weightGradient !== null) emit(head.weight.name, () => weightGradient);
-    const gradient = blocks.slice(this.lowestBlock).reduceRight((upper, block, index) => {
-      const lower = scope(() => block.backward(pass, saved[index], upper, emit));
-      dispose([upper, saved[index]]);
+    const gradient = blocks.slice(this.lowestBlock).reduceRight((upper, block) => {
+      const lower = scope(() => block.backward(pass, saved.at(-1), upper, emit));
+      dispose([upper, saved.pop()]);
       return lower;
     }, inputGradient);
     if (this.trainsEmbedding) {
@@ -258,14 +399,6 @@ export function sequenceLogps(tokenLogps: readonly Float32Array[]): Float64Array
   return Float64Array.from(tokenLogps, (logps) => logps.reduce((sum, logp) => sum + logp, 0));
 }
 
-function forwardThrough(blocks: readonly Module[], pass: Pass, first: Tensor): Tensor {
-  return blocks.reduce((input, block) => {
-    const output = scope(() => block.forward(pass, input).output);
-    dispose(input);
-    return output;
-  }, first);
-}
-
 function emitter(places: ReadonlyMap<string, TensorPlace>, sink: GradientSink): EmitGradient {
   return (name, compute) => {
     const place = places.get(name);
@@ -274,34 +407,4 @@ function emitter(places: ReadonlyMap<string, TensorPlace>, sink: GradientSink): 
     sink.add(place, gradient);
     dispose(gradient);
   };
-}
-
-function splitBySequence({ targetCounts }: ScoredBatch, values: Float32Array): Float32Array[] {
-  let start = 0;
-  return targetCounts.map((count) => values.subarray(start, (start += count)));
-}
-
-/** One gradient for each target; a sequence's single number is that of each of its tokens. */
-function spreadOverTargets(
-  { targets, targetCounts }: ScoredBatch,
-  perSequence: readonly LogpGradient[],
-): Float32Array {
-  if (perSequence.length !== targetCounts.length) {
-    throw new Error(`${perSequence.length} loss gradients for ${targetCounts.length} sequences`);
-  }
-  const perTarget = new Float32Array(targets.rows.length);
-  let start = 0;
-  targetCounts.forEach((count, index) => {
-    const gradient = perSequence[index]!;
-    if (typeof gradient === 'number') {
-      perTarget.fill(gradient, start, start + count);
-    } else {
-      if (gradient.length !== count) {
-        throw new Error(`${gradient.length} loss gradients for the ${count} tokens of sequence ${index}`);
-      }
-      perTarget.set(gradient, start);
-    }
-    start += count;
-  });
-  return perTarget;
 }

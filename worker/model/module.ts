@@ -1,7 +1,7 @@
 import type { TensorSpec } from '../parameters/layout.js';
 import type { Tensor } from '../tensorflow/tensor.js';
 import type { Arrangement } from './arrangement.js';
-import type { KeyValueCache } from './key-value-cache.js';
+import type { AttentionMemory } from './key-value-cache.js';
 import type { RopeTables } from './rope.js';
 
 /** What the modules share while one batch goes through the model. */
@@ -9,7 +9,7 @@ export interface Pass {
   /** How the tokens of the batch lie. */
   readonly arrangement: Arrangement;
   /** What attention made of the tokens in front of these, and keeps of these; null where nothing comes before or after. */
-  readonly cache: KeyValueCache | null;
+  readonly memory: AttentionMemory | null;
   /** The weight of that name. */
   weight(name: string): Tensor;
   /** Null where attention knows no rotary positions. */

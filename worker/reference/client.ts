@@ -29,6 +29,8 @@ export interface ReferenceQuestion {
   readonly model: ReferenceModel;
   /** For the log-probs of every token too. */
   readonly byToken: boolean;
+  /** A prompt is computed once for its own completion and for the mismatched one. */
+  readonly sharePrompts: boolean;
 }
 
 /** How soon the channel tries a socket again that refused; grpc-js would wait for up to two minutes. */
@@ -61,11 +63,16 @@ export class ReferenceClient {
   async answers(leaf: Leaf): Promise<readonly ReferenceAnswer[]> {
     const known = leaf.flatMap(({ reference }) => reference ?? []);
     if (known.length === leaf.length) return known;
-    const own = (await this.logps(ownSequences(leaf))).values();
-    const mismatched = (await this.logps(mismatchedSequences(leaf))).values();
+    const own = ownSequences(leaf);
+    const mismatched = mismatchedSequences(leaf);
+    const logps = this.question.sharePrompts
+      ? await this.logps([...own, ...mismatched], mismatched.length)
+      : [...(await this.logps(own)), ...(await this.logps(mismatched))];
+    const ofOwn = logps.slice(0, own.length).values();
+    const ofMismatched = logps.slice(own.length).values();
     return leaf.map((example) => ({
-      completions: example.completions.map(() => own.next().value!),
-      mismatched: example.mismatched === null ? null : mismatched.next().value!,
+      completions: example.completions.map(() => ofOwn.next().value!),
+      mismatched: example.mismatched === null ? null : ofMismatched.next().value!,
     }));
   }
 
@@ -75,12 +82,14 @@ export class ReferenceClient {
     this.client.close();
   }
 
-  private async logps(sequences: readonly Sequence[]): Promise<CompletionLogps[]> {
+  /** @param branches so many of the last sequences complete prompts of those before them */
+  private async logps(sequences: readonly Sequence[], branches = 0): Promise<CompletionLogps[]> {
     if (sequences.length === 0) return [];
     const messages = sequences.map(({ ids, completionStart }) => ({ ids: Array.from(ids), completionStart }));
     const { model, byToken } = this.question;
     const { completions, cached } = await this.ask({
       sequences: messages,
+      branches,
       byToken,
       model: { directory: model.modelDir, adapterDirectory: model.adapterDir ?? '' },
     });

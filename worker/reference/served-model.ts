@@ -73,7 +73,7 @@ export class ServedModel {
     await loaded;
     // The engine computes in the order of calls: what is called before it opens another model is computed by this one.
     this.require(model);
-    const completions = await this.engine.call('score', leaf.sequences, leaf.byToken);
+    const completions = await this.engine.call('score', leaf);
     cache?.keep(leaf, completions);
     return { completions, cached: false };
   }

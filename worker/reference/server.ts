@@ -6,7 +6,7 @@ import { ConfigError, UserError, messageOf } from '../../lib/errors.js';
 import { channelOptions, serve, type StatusLike } from '../../proto/calls.js';
 import { referenceService, type v1 } from '../../proto/services.js';
 import { ComputeThreadEnded } from '../compute/engine-thread.js';
-import type { Sequence } from '../model/language-model.js';
+import { completesSamePrompt, type Sequence } from '../model/batch.js';
 import { completionMessage } from './answer.js';
 import { OtherModel, type ServedModel } from './served-model.js';
 
@@ -34,6 +34,20 @@ export function readSequences(request: v1.LogProbsRequest, vocabSize: number): S
   });
 }
 
+/** Reads how many of the last sequences are branches. @throws BadRequest where one has no prompt to branch from */
+export function readBranches({ branches }: v1.LogProbsRequest, sequences: readonly Sequence[]): number {
+  const trunks = sequences.slice(0, sequences.length - branches);
+  if (branches > 0 && trunks.length === 0) {
+    throw new BadRequest(`${branches} of ${sequences.length} sequences are said to be branches of others`);
+  }
+  const stray = sequences.findIndex(
+    (sequence, index) =>
+      index >= trunks.length && !trunks.some((trunk) => completesSamePrompt(sequence, trunk)),
+  );
+  if (stray >= 0) throw new BadRequest(`sequence ${stray} has the prompt of none before it`);
+  return branches;
+}
+
 function readModel({ model }: v1.LogProbsRequest): ReferenceModel {
   const modelDir = model?.directory ?? '';
   if (modelDir === '') throw new BadRequest('a request needs the name of a model');
@@ -58,7 +72,8 @@ async function answer(
 ): Promise<v1.LogProbsResponse.$Properties> {
   const model = readModel(request);
   const sequences = readSequences(request, served.vocabSizeOf(model));
-  const { completions, cached } = await served.score(model, { sequences, byToken: request.byToken });
+  const leaf = { sequences, branches: readBranches(request, sequences), byToken: request.byToken };
+  const { completions, cached } = await served.score(model, leaf);
   return { completions: completions.map(completionMessage), cached };
 }
 

@@ -1,3 +1,4 @@
+import type { StageConfig } from '../../lib/config/types.js';
 import type { Collective, OperationTag } from '../collective/collective.js';
 import type { PolicyThread } from '../compute/policy-engine.js';
 import { judgedCompletion, scoredCompletion } from '../compute/scored-completion.js';
@@ -8,6 +9,7 @@ import { mismatchedSequences, ownSequences, type BatchTask } from './work.js';
 
 /** What the statistics of a batch are made with. */
 export interface StatisticsContext {
+  readonly stage: Pick<StageConfig, 'sharePrompts'>;
   readonly objective: Objective;
   readonly policy: PolicyThread;
   readonly collective: Collective;
@@ -64,7 +66,7 @@ async function shareMismatched(
   { leaves }: BatchTask,
   reference: LeafAnswers | null,
   statistic: MismatchedStatistic,
-  { policy }: StatisticsContext,
+  { stage, policy }: StatisticsContext,
   signal: AbortSignal,
 ): Promise<PositionedValues[]> {
   const shared: PositionedValues[] = [];
@@ -72,7 +74,11 @@ async function shareMismatched(
     signal.throwIfAborted();
     const pairs = mismatchedSequences(leaf);
     if (pairs.length === 0) continue;
-    const scores = (await policy.call('score', pairs)).values();
+    // The first leaf is the first whose gradient is computed: its activations wait no longer than that.
+    const logps = stage.sharePrompts
+      ? await policy.call('scoreBranches', { own: ownSequences(leaf), branches: pairs, holds: index === 0 })
+      : await policy.call('score', pairs);
+    const scores = logps.values();
     leaf.forEach(({ position, mismatched, desirable, score }, i) => {
       if (mismatched === null) return;
       const judged = judgedCompletion(mismatched, { desirable, score }, null);

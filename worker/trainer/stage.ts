@@ -110,7 +110,7 @@ function openReference(
   if (referenceSocket === '') throw new RunError('the method needs a reference replica, and none was given');
   return new ReferenceClient(
     referenceSocket,
-    { model: referenceModelOf(stage), byToken: tokenLevel },
+    { model: referenceModelOf(stage), byToken: tokenLevel, sharePrompts: stage.sharePrompts },
     observer,
   );
 }

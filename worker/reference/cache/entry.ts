@@ -7,6 +7,8 @@ import type { CompletionLogps } from '../../model/completion-logps.js';
 /** What is asked of the reference at once: computed whole and alone, and kept whole. */
 export interface LeafRequest {
   readonly sequences: readonly Sequence[];
+  /** So many of the last ones are other completions of prompts that sequences before them have. */
+  readonly branches: number;
   /** With the log-probs of every completion token. */
   readonly byToken: boolean;
 }
@@ -26,12 +28,13 @@ const VERSION = 1;
 const Offset = { version: 8, length: 12, key: 16, crc: 48, answers: 52 } as const;
 
 /** @param identity of the model and the machine (identity.ts) */
-export function keyOf(identity: string, { sequences, byToken }: LeafRequest): Buffer {
+export function keyOf(identity: string, { sequences, branches, byToken }: LeafRequest): Buffer {
   const hash = createHash('sha256');
   hash.update(
     JSON.stringify([
       identity,
       byToken,
+      branches,
       sequences.map(({ ids, completionStart }) => [ids.length, completionStart]),
     ]),
   );

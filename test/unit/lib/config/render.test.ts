@@ -142,8 +142,12 @@ function stage(isFirst: boolean): fc.Arbitrary<StageConfig> {
       maxPromptLength: 1 + (prompt % (maxLength - 1)),
     }));
   const objective = fc.oneof(
-    fc.tuple(objectiveWithReference, directory).map(([objective, reference]) => ({ objective, reference })),
-    objectiveWithout.map((objective) => ({ objective, reference: null })),
+    fc.tuple(objectiveWithReference, directory, fc.boolean()).map(([objective, reference, share]) => ({
+      objective,
+      reference,
+      sharePrompts: share && needsOf(objective).mismatchedPairs,
+    })),
+    objectiveWithout.map((objective) => ({ objective, reference: null, sharePrompts: false })),
   );
   const trained = fc.oneof(
     fc.constant({ adapter: null, lora: null }),

@@ -49,6 +49,7 @@ const stage: StageConfig & { readonly model: string } = {
   epochs: 1,
   globalBatchSize: 3,
   microBatchSize: 1,
+  sharePrompts: false,
   maxLength: 32,
   maxPromptLength: 16,
   shuffle: false,
@@ -114,6 +115,38 @@ const propose = (engine: PolicyEngine, step: number) =>
   engine.proposeWeights({ step, learningRate: 1e-3, clip: 1 });
 
 describe('PolicyEngine', () => {
+  test('what the scores of other completions have computed, the gradient and the losses do not compute again', () => {
+    const engine = open();
+    engine.reserveSlots(2);
+    const start = liveTensors();
+    const task = leafTask(1, 0, false);
+    const own = task.examples.flatMap(({ completions }) => completions);
+    const branches = [{ ids: Int32Array.from([0, 225, 285, 9, 8]), completionStart: 3 }];
+    const gradient = () => Float32Array.from(new Float32Array(engine.reserveSlots(2)[0]![0]!));
+    const terms = engine.leafGradient(task);
+    const wanted = gradient();
+    const scores = engine.scoreBranches({ own, branches, holds: false });
+    assert.deepEqual(engine.leafTerms(task), terms);
+    assert.deepEqual(engine.scoreBranches({ own, branches, holds: true }), scores);
+    assert.deepEqual(engine.leafTerms(task), terms);
+    engine.scoreBranches({ own, branches, holds: true });
+    engine.leafGradient(leafTask(0, 0, false));
+    assert.notDeepEqual(gradient(), wanted);
+    assert.deepEqual(engine.leafGradient(task), terms);
+    assert.deepEqual(gradient(), wanted);
+    assert.equal(liveTensors(), start);
+
+    // Weights that change make it worthless.
+    engine.scoreBranches({ own, branches, holds: true });
+    engine.scoreBranches({ own, branches, holds: false });
+    sumGradients(engine);
+    engine.scoreBranches({ own, branches, holds: true });
+    propose(engine, 1);
+    engine.commit();
+    assert.equal(liveTensors(), start);
+    assert.notDeepEqual(engine.leafTerms(task), terms);
+  });
+
   test('a step that is proposed and not committed changes nothing; committed, it changes the log-probs', () => {
     const engine = open();
     const before = score(engine);

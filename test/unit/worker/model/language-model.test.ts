@@ -55,6 +55,45 @@ for (const name of ['gpt2', 'gpt_neox', 'llama', 'llama_bf16_sharded', 'mistral'
       });
     });
 
+    test('other completions of the batch’s prompts are computed from what is known of the prompts', () => {
+      const { model, weights } = loaded;
+      const branches = [sequence(4, 0, 59, 86, 284, 9, 9), sequence(1, 0, 7), sequence(4, 0, 59, 86, 284, 5)];
+      const found = model.branchedLogps(weights, batch, branches);
+      assert.deepEqual(
+        found.trunks,
+        model.tokenLogps(weights, batch),
+        'the batch has the bits that it has alone',
+      );
+      model.tokenLogps(weights, branches).forEach((wanted, index) => {
+        const logps = found.branches[index]!;
+        assert.equal(logps.length, wanted.length);
+        wanted.forEach((logp, token) =>
+          assert.ok(Math.abs(logp - logps[token]!) < 1e-5, `${index}, ${token}`),
+        );
+      });
+      assert.throws(() => model.branchedLogps(weights, batch, [sequence(2, 0, 1, 2)]), /prompt/);
+    });
+
+    test('a forward pass that is held gives the bits of one that goes back at once', () => {
+      const { model, weights } = loaded;
+      const start = liveTensors();
+      const branches = [sequence(1, 0, 7, 8)];
+      const forward = model.hold(weights, batch, branches);
+      const { branches: branchLogps } = model.branchedLogps(weights, batch, branches);
+      assert.deepEqual(forward.branchLogps, branchLogps);
+      const gradients = new Map<string, Float32Array>();
+      forward.backward((logps) => logps, {
+        add: ({ name: tensor }, gradient) => gradients.set(tensor, read(gradient)),
+      });
+      assert.throws(() => forward.backward((logps) => logps, { add: () => undefined }), /once/);
+      forward.dispose();
+      model.forwardBackward(weights, batch, (logps) => logps, {
+        add: ({ name: tensor }, gradient) => assert.deepEqual(gradients.get(tensor), read(gradient), tensor),
+      });
+      model.hold(weights, batch, branches).dispose();
+      assert.equal(liveTensors(), start);
+    });
+
     test('a token’s log-prob does not depend on the tokens after it', () => {
       const [{ ids }] = [batch[2]!];
       const changed = ids.with(-1, 7);

@@ -27,7 +27,7 @@ export function passOver(values: Values, specs: readonly TensorSpec[], shape: Sh
   const arrangement = new Arrangement(shape.lengths);
   return {
     arrangement,
-    cache: null,
+    memory: null,
     weight: (name) => weights.get(name)!,
     rope:
       shape.rotated === 0

@@ -51,7 +51,7 @@ class Place {
   }
 }
 
-async function setUp(t: TestContext, { byToken = false } = {}) {
+async function setUp(t: TestContext, { byToken = false, sharePrompts = false } = {}) {
   const place = new Place(t, await temporaryDirectory(t));
   const news: string[] = [];
   let wake: () => void = () => undefined;
@@ -61,7 +61,7 @@ async function setUp(t: TestContext, { byToken = false } = {}) {
   };
   const client = new ReferenceClient(
     place.socket,
-    { model, byToken },
+    { model, byToken, sharePrompts },
     {
       answered: (cached) => tell(cached ? 'hit' : 'miss'),
       lost: () => tell('lost'),

@@ -10,7 +10,11 @@ import { fixturePath } from '../../../parity/fixtures.js';
 
 const llama: ReferenceModel = { modelDir: fixturePath('models/llama'), adapterDir: null };
 const mistral: ReferenceModel = { modelDir: fixturePath('models/mistral'), adapterDir: null };
-const leaf = { sequences: [{ ids: Int32Array.of(5, 6, 7, 8), completionStart: 2 }], byToken: false };
+const leaf = {
+  sequences: [{ ids: Int32Array.of(5, 6, 7, 8), completionStart: 2 }],
+  branches: 0,
+  byToken: false,
+};
 
 function serve(t: TestContext, find: KnownAnswers['find'] = () => Promise.resolve(null)) {
   const engine = new EngineThread<ReferenceModel, ReferenceEngine>(

@@ -40,18 +40,19 @@ test('an entry with any byte damaged, cut short or too long is none', () => {
 test('another leaf, another identity and another question have other keys', () => {
   fc.assert(
     fc.property(answeredLeaf, ({ request, completions }) => {
-      const { sequences, byToken } = request;
+      const { sequences, branches, byToken } = request;
       const [first, ...rest] = sequences;
       const { ids, completionStart } = first!;
       const otherIds = Int32Array.from(ids, (id, i) => (i === 0 ? id ^ 1 : id));
       const longer = Int32Array.from([...ids, 1]);
       const others = [
         keyOf('another model', request),
-        keyOf(identity, { sequences, byToken: !byToken }),
-        keyOf(identity, { sequences: [{ ids: otherIds, completionStart }, ...rest], byToken }),
-        keyOf(identity, { sequences: [{ ids: longer, completionStart }, ...rest], byToken }),
-        keyOf(identity, { sequences: [{ ids, completionStart: completionStart + 1 }, ...rest], byToken }),
-        keyOf(identity, { sequences: [...sequences, first!], byToken }),
+        keyOf(identity, { ...request, byToken: !byToken }),
+        keyOf(identity, { ...request, branches: branches + 1 }),
+        keyOf(identity, { ...request, sequences: [{ ids: otherIds, completionStart }, ...rest] }),
+        keyOf(identity, { ...request, sequences: [{ ids: longer, completionStart }, ...rest] }),
+        keyOf(identity, { ...request, sequences: [{ ids, completionStart: completionStart + 1 }, ...rest] }),
+        keyOf(identity, { ...request, sequences: [...sequences, first!] }),
       ];
       const key = keyOf(identity, request);
       const entry = encodeEntry(key, request, completions);
@@ -64,6 +65,7 @@ test('another leaf, another identity and another question have other keys', () =
 test('a token that moves from one sequence to the next makes another leaf', () => {
   const leaf = (...ids: number[][]) => ({
     sequences: ids.map((values) => ({ ids: Int32Array.from(values), completionStart: 1 })),
+    branches: 0,
     byToken: false,
   });
   assert.notDeepEqual(keyOf(identity, leaf([1, 2, 3], [4, 5])), keyOf(identity, leaf([1, 2], [3, 4, 5])));

@@ -23,7 +23,14 @@ const finite32 = fc.float({ noNaN: true, noDefaultInfinity: true });
 
 /** Any leaf, with any finite answers: minus zero and denormals too. */
 export const answeredLeaf: fc.Arbitrary<AnsweredLeaf> = fc
-  .record({ sequences: fc.array(sequence, { minLength: 1, maxLength: 5 }), byToken: fc.boolean() }, plain)
+  .record(
+    {
+      sequences: fc.array(sequence, { minLength: 1, maxLength: 5 }),
+      branches: fc.nat({ max: 4 }),
+      byToken: fc.boolean(),
+    },
+    plain,
+  )
   .chain((request) =>
     fc
       .tuple(
@@ -44,7 +51,7 @@ export function leafOf(number: number): AnsweredLeaf {
   const ids = Int32Array.from([number, 7, 9]);
   const tokenLogps = Float32Array.from([-number / 3, -1 / 7]);
   return {
-    request: { sequences: [{ ids, completionStart: 1 }], byToken: true },
+    request: { sequences: [{ ids, completionStart: 1 }], branches: 0, byToken: true },
     completions: [{ logp: -number - 1 / 3, tokenLogps }],
   };
 }
