@@ -50,6 +50,12 @@ stages: [{method: sft}, {method: kto, reference: adapter}]
     });
   });
 
+  test('are left to the coordinator where they are sources', async (t) => {
+    const { directory, inputs } = setUp(t);
+    const found = await inputs('method: kto\nmodel: hf:me/tiny\ndata: {train: rows.jsonl}\n');
+    assert.deepEqual(summary(found, directory), { 'hf:me/tiny': 'source', 'rows.jsonl': [''] });
+  });
+
   test('are followed through links, as in the cache of Hugging Face', async (t) => {
     const { directory, inputs } = setUp(t);
     mkdirSync(join(directory, 'blobs'));
