@@ -8,6 +8,7 @@ import { runService, v1 } from '../../proto/services.js';
 import { fixturePath } from '../parity/fixtures.js';
 import { FakeHub } from '../support/fake-hub.js';
 import { writeTinyRun } from '../support/tiny-run.js';
+import { waitUntil } from '../support/wait-until.js';
 import {
   eightRows,
   getRun,
@@ -144,5 +145,28 @@ describe('prospect train and check', () => {
       /holds a run that is complete/,
       'the branch is the commit that it was pinned to',
     );
+  });
+
+  test('Ctrl-C ends fetching, which goes on the next time', async (t) => {
+    const hub = await FakeHub.start(t);
+    const dir = temporaryDirectory(t);
+    const { file } = writeTinyRun(dir, { method: 'kto' });
+    hub.commitFolder('models/me/tiny', fixturePath('models/llama'));
+    const env = { HF_ENDPOINT: hub.endpoint, PROSPECT_SOURCES_CACHE: join(dir, 'sources') };
+    const check = () => startProspect(['check', file, '--set', 'model=hf:me/tiny'], env);
+    let open: () => void = () => undefined;
+    hub.gate = new Promise((resolve) => (open = resolve));
+    const first = check();
+    await waitUntil(
+      () => hub.requests.some((each) => each.includes('/resolve/')),
+      'a file is asked for',
+      60_000,
+    );
+    first.process.kill('SIGINT');
+    const { code, stderr } = await first.finished;
+    assert.equal(code, 130, stderr);
+    assert.match(stderr, /\ninterrupted: what has been fetched is kept for the next time\n$/);
+    open();
+    assert.match((await check().finished).stdout, /is sound\n$/);
   });
 });
