@@ -130,7 +130,7 @@ export class SourceStore {
     const held = await Promise.all(files.map(({ name }) => sizeOf(join(incoming, name))));
     const missing = sum(files.map(({ size }) => size)) - sum(held);
     // Some network file systems tell nothing.
-    if (blocks === 0 || bavail * bsize - missing >= this.#keepFreeBytes) return;
+    if (missing <= 0 || blocks === 0 || bavail * bsize - missing >= this.#keepFreeBytes) return;
     throw new RunError(
       `${renderSource(source)} has ${mebibytes(missing)} more to come, and the disk of ${this.#root} has ` +
         `${mebibytes(bavail * bsize)} free: make space there`,
