@@ -12,7 +12,7 @@ const log = createLogger('coordinator');
 /*
  * The coordinator as a process of its own:
  *
- *     node coordinator/main.js --state-dir DIR [--storage-dir DIR] --listen 127.0.0.1:0 [--metrics-listen 127.0.0.1:0]
+ *     node coordinator/main.js --state-dir DIR [--storage-dir DIR] [--sources-dir DIR] --listen 127.0.0.1:0 [--metrics-listen 127.0.0.1:0]
  *       [--shared-root DIR]… [--max-workers N] [--page-token-file FILE] --worker-entry FILE --reference-entry FILE
  *       [--health-listen HOST:PORT] [--tls-ca FILE --tls-cert FILE --tls-key FILE --identity-domain NAME
  *       [--token-listen HOST:PORT --tokens FILE]]
@@ -23,13 +23,15 @@ const log = createLogger('coordinator');
  *       --gpus-per-node COUNT --reference-mode dedicated|shared --queueing none|kueue|volcano [--queue NAME]
  *
  * Uploads, and the outputs of runs that name no place, go to --storage-dir, which workers see under the same path; without
- * it, to --state-dir.
+ * it, to --state-dir. Models and data that are fetched from elsewhere go to --sources-dir, which several coordinators may
+ * share; without it, to a folder there.
  * Without --shared-root, runs may name any path of this machine.
  */
 const text = { type: 'string' } as const;
 const commandLine = {
   'state-dir': text,
   'storage-dir': text,
+  'sources-dir': text,
   listen: { ...text, default: '127.0.0.1:0' },
   'metrics-listen': text,
   'shared-root': { ...text, multiple: true },
@@ -56,6 +58,7 @@ function readOptions(): ProgramOptions {
   return {
     stateDir,
     storageDir: resolve(values['storage-dir'] ?? stateDir),
+    ...(values['sources-dir'] !== undefined && { sourcesDir: resolve(values['sources-dir']) }),
     listen: values.listen,
     metricsListen: values['metrics-listen'] ?? null,
     paths: roots === undefined ? { kind: 'any' } : sharedPaths(roots),

@@ -12,7 +12,15 @@ import type { PathPolicy } from './service/path-policy.js';
 /** What a coordinator that is a process of its own is started with. */
 export interface ProgramOptions extends Pick<
   CoordinatorOptions,
-  'stateDir' | 'storageDir' | 'listen' | 'metricsListen' | 'paths' | 'maxWorkers' | 'makeLauncher' | 'log'
+  | 'stateDir'
+  | 'storageDir'
+  | 'sourcesDir'
+  | 'listen'
+  | 'metricsListen'
+  | 'paths'
+  | 'maxWorkers'
+  | 'makeLauncher'
+  | 'log'
 > {
   /** Null for plain text. */
   readonly security: SecurityOptions | null;

@@ -21,6 +21,8 @@ import { Refusals } from './security/refusals.js';
 import type { PathPolicy } from './service/path-policy.js';
 import { runHandlers } from './service/run-service.js';
 import { toStatus } from './service/status.js';
+import { remotesOf } from './sources/open-remote.js';
+import { SourceStore } from './sources/source-store.js';
 import { Telemetry } from './telemetry/telemetry.js';
 import { uploadHandlers } from './uploads/upload-service.js';
 import { UploadStore } from './uploads/upload-store.js';
@@ -33,6 +35,8 @@ export interface CoordinatorOptions {
    * directory.
    */
   readonly storageDir?: string;
+  /** Where fetched models and data are, as above; absent for a folder there. Several coordinators may share it. */
+  readonly sourcesDir?: string;
   /** Where the gRPC services listen, `host:port`; port 0 for any free one. */
   readonly listen: string;
   /** Absent for plain text on `listen`. */
@@ -82,7 +86,8 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   const uploads = join(storageDir, 'uploads');
   const store = new UploadStore(uploads);
   const trees = new UploadTrees(join(uploads, 'trees'), store);
-  const places = { paths: options.paths, trees, runsDir: join(storageDir, 'runs') };
+  const sources = new SourceStore(options.sourcesDir ?? join(storageDir, 'sources'), remotesOf(process.env));
+  const places = { paths: options.paths, trees, runsDir: join(storageDir, 'runs'), sources };
 
   const crews: OpenCrews = new Map();
   const telemetry = new Telemetry(() => countStates(journal));
@@ -97,7 +102,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   let launcher: Launcher | undefined;
   const queue = new RunQueue(
     journal,
-    (run, control) => executeRun(run, { ...services, launcher: launcher! }, control),
+    (run, control) => executeRun(run, { ...services, launcher: launcher! }, sources, control),
     { maxWorkers, log, onFatal },
   );
 

@@ -122,7 +122,7 @@ export class Journal {
     });
   }
 
-  /** Records what a queued run waits for. */
+  /** Records what a run waits for that is queued, or whose files are fetched. */
   setWaitsFor(id: string, waitsFor: string): RunRecord {
     return this.#change(id, () => {
       this.#database.prepare('UPDATE runs SET waits_for = ? WHERE id = ?').run(waitsFor, id);

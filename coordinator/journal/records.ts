@@ -17,7 +17,7 @@ export interface RunRecord {
   readonly skipBadRows: boolean;
   /** How many workers it should have now. */
   readonly workers: number;
-  /** What it waits for where it is queued; empty otherwise. */
+  /** What it waits for where it is queued, or its files are fetched; empty otherwise. */
   readonly waitsFor: string;
   readonly committedSteps: number;
   /** Those of them that changed no weight. */

@@ -1,6 +1,7 @@
 import type { RunConfig } from '../../lib/config/types.js';
 import { CheckpointStore } from '../checkpoints/checkpoint-store.js';
 import type { RunRecord } from '../journal/records.js';
+import type { SourceStore } from '../sources/source-store.js';
 import type { ActiveRun, RunServices } from './active-run.js';
 import { CheckpointWriter } from './checkpoint-writer.js';
 import { MembershipNews } from './membership-news.js';
@@ -10,6 +11,7 @@ import { withReference } from './reference-replica.js';
 import { readRunFile } from './run-file.js';
 import { RunFiles } from './run-files.js';
 import type { RunControl } from './run-queue.js';
+import { fetchRunSources } from './run-sources.js';
 import { trainStage } from './stage.js';
 import { requireSameData } from './stage-data.js';
 import { WorkerFleet } from './worker-fleet.js';
@@ -21,6 +23,7 @@ import { WorkerFleet } from './worker-fleet.js';
 export async function executeRun(
   record: RunRecord,
   services: RunServices,
+  sources: SourceStore,
   control: RunControl,
 ): Promise<void> {
   const failure = new AbortController();
@@ -34,7 +37,7 @@ export async function executeRun(
     fail: (error) => failure.abort(error),
   };
   try {
-    await executeStages(run, control);
+    await executeStages(run, sources, control);
   } catch (error) {
     // Whatever failed while the run was being stopped, failed because of that.
     throw run.signal.aborted ? run.signal.reason : error;
@@ -43,9 +46,9 @@ export async function executeRun(
   }
 }
 
-async function executeStages(run: ActiveRun, control: RunControl): Promise<void> {
+async function executeStages(run: ActiveRun, sources: SourceStore, control: RunControl): Promise<void> {
   const { record } = run;
-  const config = readRunFile(record.runYaml, record.outputDir);
+  const config = await fetchRunSources(run, readRunFile(record.runYaml, record.outputDir), sources);
   const stages = await prepareStages(run, config);
   requireSameData(run, stages);
   run.journal.setTotalSteps(

@@ -1,5 +1,6 @@
 import { isAbsolute, join, resolve } from 'node:path';
 import { mapRunPaths, runPaths, type RunPath } from '../../lib/config/paths.js';
+import { isSource } from '../../lib/config/source.js';
 import type { RunConfig } from '../../lib/config/types.js';
 import { ConfigError } from '../../lib/errors.js';
 import { quote } from '../../lib/text.js';
@@ -17,7 +18,7 @@ export interface RunPlaces {
   readonly runsDir: string;
 }
 
-/** A run as it is asked for, with paths of this machine alone. */
+/** A run as it is asked for, with sources, and with paths of this machine alone. */
 export interface Submission {
   readonly name: string;
   readonly config: RunConfig;
@@ -43,7 +44,8 @@ export async function readSubmission(
   const uploadOf = matchUploads(runPaths(asked), uploads);
   for (const upload of uploads) await trees.requireHeld(upload);
   for (const each of runPaths(asked)) {
-    if (!uploadOf(each)) await requirePermitted(each, paths, 'upload it, as `prospect submit` does');
+    if (!uploadOf(each) && !isSource(each.path))
+      await requirePermitted(each, paths, 'upload it, as `prospect submit` does');
   }
   if (request.outputDir) {
     await requirePermitted({ key: 'output_dir', path: outputDir }, paths, 'leave it out, and one is chosen');

@@ -2,7 +2,9 @@ import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { loadRunFile } from '../../lib/config/load.js';
+import { mapRunPaths, runPaths } from '../../lib/config/paths.js';
 import { renderRunFile } from '../../lib/config/render.js';
+import { isPinOf, parseSource, renderSource } from '../../lib/config/source.js';
 import type { RunConfig } from '../../lib/config/types.js';
 import { ConfigError } from '../../lib/errors.js';
 import { setUpTensorFlow } from '../tensorflow/setup.js';
@@ -46,9 +48,18 @@ export async function train(options: TrainOptions, terminal: Terminal): Promise<
 /** A run goes on as it was begun, but for the number of workers. @throws ConfigError */
 function requireSameRun(config: RunConfig, outputDir: string, runFile: string): void {
   const begun = loadRunFile(join(outputDir, 'run.yaml'), {});
-  if (isDeepStrictEqual(begun.stages, config.stages)) return;
+  if (isDeepStrictEqual(begun.stages, withPinsOf(begun, config).stages)) return;
   throw new ConfigError(
     `${runFile} does not say what ${outputDir} was begun with: see the run.yaml in there. ` +
       'To train with other settings, choose another --out',
   );
+}
+
+/** The same run with the sources that the other one was pinned to, where they are those of this one. */
+function withPinsOf(begun: RunConfig, config: RunConfig): RunConfig {
+  const pinned = new Map(runPaths(begun).map(({ key, path }) => [key, path]));
+  return mapRunPaths(config, ({ key, path }) => {
+    const [before, asked] = [parseSource(pinned.get(key) ?? ''), parseSource(path)];
+    return before !== null && asked !== null && isPinOf(before, asked) ? renderSource(before) : path;
+  });
 }

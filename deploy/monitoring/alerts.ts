@@ -32,6 +32,7 @@ export function alertRules(select: Select, thresholds: Thresholds): RuleFile {
       { name: 'prospect-run', rules: runAlerts(select, thresholds) },
       { name: 'prospect-training', rules: trainingAlerts(select, thresholds) },
       { name: 'prospect-cluster', rules: clusterAlerts(select, thresholds) },
+      { name: 'prospect-security', rules: securityAlerts(select) },
     ],
   };
 }
@@ -121,6 +122,32 @@ function clusterAlerts(select: Select, { checkpointAgeSeconds }: Thresholds): Al
         summary: 'The newest checkpoint is old',
         description:
           'The last checkpoint of {{ $labels.run }} was written {{ $value | humanizeDuration }} ago: see whether the disk is full, or save more often.',
+      },
+    },
+  ];
+}
+
+function securityAlerts(select: Select): Alert[] {
+  return [
+    {
+      alert: 'ProspectCallsRefused',
+      // Somebody who mistypes is refused a few times; a wrong set-up, or a stranger, again and again.
+      expr: `increase(${select('prospect_refused_calls_total')}[15m]) > 10`,
+      labels: { severity: 'warning' },
+      annotations: {
+        summary: 'Calls and connections are refused',
+        description:
+          'In 15 minutes {{ $value | printf "%.0f" }} calls or connections to {{ $labels.instance }} were refused, by reason of the {{ $labels.reason }}: lines with "refused" in the coordinator\'s log say from where. It is a wrong set-up, or a stranger.',
+      },
+    },
+    {
+      alert: 'ProspectCollectiveStranger',
+      expr: `increase(${select('prospect_collective_refused_peers_total')}[15m]) > 0`,
+      labels: { severity: 'warning' },
+      annotations: {
+        summary: 'A worker is called by who is no worker of its run',
+        description:
+          '{{ $labels.worker }} of {{ $labels.run }} has refused {{ $value | printf "%.0f" }} connections to its collective in 15 minutes: see who reaches the ports of {{ $labels.instance }}.',
       },
     },
   ];

@@ -5,7 +5,7 @@ import type { Select } from './select.js';
 const WINDOW = '$__rate_interval';
 
 export function dashboardRows(select: Select): Row[] {
-  return [training(select), speed(select), cluster(select), reference(select)];
+  return [training(select), speed(select), cluster(select), reference(select), security(select)];
 }
 
 const rate = (series: string) => `rate(${series}[${WINDOW}])`;
@@ -267,6 +267,40 @@ function reference(select: Select): Row {
         unit: 'short',
         min: 0,
         queries: [{ expr: `sum(${select('prospect_reference_up')})`, legend: 'nodes whose replica answers' }],
+      },
+    ],
+  };
+}
+
+function security(select: Select): Row {
+  return {
+    title: 'Security',
+    panels: [
+      {
+        title: 'Refused calls and connections',
+        description:
+          'In the hour before, by the coordinator: a bad certificate or token, a right that the role lacks, too many at once. Its log says who.',
+        unit: 'short',
+        min: 0,
+        queries: [
+          {
+            expr: `increase(${select('prospect_refused_calls_total')}[1h])`,
+            legend: '{{instance}} {{reason}}',
+          },
+        ],
+      },
+      {
+        title: 'Strangers at the collective',
+        description:
+          'In the hour before: connections to a worker of who is no worker of its run. Stays at 0.',
+        unit: 'short',
+        min: 0,
+        queries: [
+          {
+            expr: `increase(${select('prospect_collective_refused_peers_total')}[1h])`,
+            legend: '{{pod}} {{worker}}',
+          },
+        ],
       },
     ],
   };

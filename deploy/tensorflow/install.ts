@@ -28,10 +28,13 @@ export async function installLibrary(
   const { python, compiler } = await findTools(env);
   const root = dirname(library);
   // Loaded where it is used, once for a machine: the lock is SQLite's, which is native.
-  const { withLock } = await import('./lock.js');
+  const { withLock } = await import('../../lib/process/lock.js');
   await withLock(
     root,
-    () => log('another set-up is under way: waiting for it'),
+    {
+      onWait: () => log('another set-up is under way: waiting for it'),
+      advice: 'set PROSPECT_CACHE to a writable folder on a local disk',
+    },
     async () => {
       if (existsSync(library)) return;
       await makeAtomically(library, async (partial) => {

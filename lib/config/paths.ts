@@ -5,7 +5,7 @@ export interface RunPath {
   /** As `--set` would write it: `data.train`, or `stages.1.data.train` where there are several stages. */
   readonly key: string;
   readonly kind: 'file' | 'directory';
-  /** Absolute. */
+  /** Absolute, or a source (source.ts). */
   readonly path: string;
 }
 

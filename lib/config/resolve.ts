@@ -3,6 +3,7 @@ import { resolve as resolvePath } from 'node:path';
 import { methodsThatNeed } from '../methods/needs.js';
 import { METHOD_DEFAULTS, resolveObjective } from './resolve-objective.js';
 import type { RunFile, StageKeys } from './schema.js';
+import { isSource } from './source.js';
 import { isGiven, type MergedStage } from './stages.js';
 import type { LoraConfig, Method, ReferenceConfig, RunConfig, SamplesConfig, StageConfig } from './types.js';
 
@@ -68,7 +69,7 @@ export function resolveRun(
 function resolveStage(stage: MergedStage, baseDir: string): StageConfig {
   const { keys } = stage;
   const method = given(keys.method, 'method');
-  const absolute = (path: string | null | undefined) => (isGiven(path) ? resolvePath(baseDir, path) : null);
+  const absolute = (path: string | null | undefined) => (isGiven(path) ? resolvePlace(baseDir, path) : null);
   return {
     objective: resolveObjective(method, keys),
     model: absolute(keys.model),
@@ -76,7 +77,7 @@ function resolveStage(stage: MergedStage, baseDir: string): StageConfig {
     lora: isGiven(keys.lora) ? resolveLora(keys.lora) : null,
     reference: resolveReference(keys.reference, baseDir),
     data: {
-      train: resolvePath(baseDir, given(keys.data?.train, 'data.train')),
+      train: resolvePlace(baseDir, given(keys.data?.train, 'data.train')),
       eval: absolute(keys.data?.eval),
     },
     learningRate: keys.learning_rate ?? METHOD_DEFAULTS.learningRate[method],
@@ -128,7 +129,12 @@ function resolveSamples(keys: NonNullable<StageKeys['samples']>): SamplesConfig 
 
 function resolveReference(key: StageKeys['reference'], baseDir: string): ReferenceConfig {
   if (!isGiven(key)) return null;
-  return key === 'base' ? 'base' : { directory: resolvePath(baseDir, key) };
+  return key === 'base' ? 'base' : { directory: resolvePlace(baseDir, key) };
+}
+
+/** Sources are the same from anywhere. */
+function resolvePlace(baseDir: string, text: string): string {
+  return isSource(text) ? text : resolvePath(baseDir, text);
 }
 
 function given<T>(value: T | undefined, key: string): T {

@@ -2,6 +2,7 @@ import { z } from 'zod';
 
 import { dpoLossTypes } from '../methods/config.js';
 import { methodNames } from '../methods/needs.js';
+import { explainBadSource, parseSource } from './source.js';
 
 /**
  * What a user may write in a run file. Every key may be left out here; what must be there, what the defaults are and how
@@ -17,13 +18,30 @@ const text = z.string().min(1);
 const path = z
   .string()
   .min(1)
-  .refine((text) => !text.includes('\0'), 'must not contain a NUL character');
+  .refine((text) => !text.includes('\0'), 'must not contain a NUL character')
+  .superRefine((text, context) => {
+    const grammar = explainBadSource(text);
+    if (grammar !== null) context.addIssue({ code: 'custom', message: `must be ${grammar}` });
+  });
+const filePath = path.refine(
+  namesFile,
+  'must name a file of the repository: hf:OWNER/NAME/PATH or hf:datasets/OWNER/NAME/PATH',
+);
+
+function namesFile(text: string): boolean {
+  if (explainBadSource(text) !== null) return true;
+  const source = parseSource(text);
+  return source?.kind !== 'hf' || source.path !== '';
+}
 
 const dataSchema = z.strictObject({
-  train: path
+  train: filePath
     .optional()
-    .describe('Training rows, a JSONL file. Relative paths start at the folder of the run file.'),
-  eval: path
+    .describe(
+      'Training rows, a JSONL file: a path, which starts at the folder of the run file where it is relative, ' +
+        'hf:datasets/OWNER/NAME/PATH or s3://BUCKET/KEY.',
+    ),
+  eval: filePath
     .nullable()
     .optional()
     .describe(
@@ -83,7 +101,8 @@ export const stageSchema = z.strictObject({
   model: path
     .optional()
     .describe(
-      'Hugging Face directory to start from. Default in a later stage: the model that the stage before wrote.',
+      'Hugging Face directory to start from, or hf:OWNER/NAME, hf:OWNER/NAME@REVISION, s3://BUCKET/PREFIX. Default in a ' +
+        'later stage: the model that the stage before wrote.',
     ),
   adapter: path
     .nullable()

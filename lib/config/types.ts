@@ -2,7 +2,7 @@ import type { MethodConfig } from '../methods/config.js';
 
 export type { Method } from '../methods/config.js';
 
-/** The resolved run file: every key has its value, every path is absolute. See schema.ts for what a user may write. */
+/** The resolved run file: every key has its value, every path is absolute, or a source (source.ts). See schema.ts for what a user may write. */
 export interface RunConfig {
   /** Worker processes; the result of a run does not depend on it. */
   readonly workers: number;

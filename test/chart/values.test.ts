@@ -17,7 +17,14 @@ const refused: readonly (readonly [string, RegExp])[] = [
   ['workers.gpusPerNode=-1', /'\/workers\/gpusPerNode': minimum: got -1, want 0/],
   ['workers.gpusPerNode=some', /'\/workers\/gpusPerNode': got string, want integer/],
   ['workers.gpuResource=gpu', /'\/workers\/gpuResource': 'gpu' does not match pattern/],
-  ['workers.reference.mode=none', /'\/workers\/reference\/mode': value must be one of 'dedicated', 'shared'/],
+  [
+    'workers.reference.mode=none',
+    /'\/workers\/reference\/mode': value must be one of 'dedicated', 'shared'$/m,
+  ],
+  [
+    'workers.reference.mode=precomputed',
+    /'\/workers\/reference\/mode': value must be one of 'dedicated', 'shared'$/m,
+  ],
   ['coordinator.journal.size=lots', /'\/coordinator\/journal\/size': 'lots' does not match pattern/],
   ['coordinator.replicas=2', /'\/coordinator': additional properties 'replicas' not allowed/],
   ['coordinator.terminationGracePeriodSeconds=5', /terminationGracePeriodSeconds': minimum: got 5, want 30/],

@@ -23,6 +23,6 @@
 {{- fail "queueing.queue is set, but queueing.mode is none: set it to kueue or volcano" }}
 {{- end }}
 {{- if and (eq .Values.launcher "kubernetes") (eq .Values.workers.reference.mode "dedicated") (eq (int .Values.workers.gpusPerNode) 1) }}
-{{- fail "workers.gpusPerNode is 1, and workers.reference.mode dedicated would take that one: set the mode to shared, adapter-off or precomputed" }}
+{{- fail "workers.gpusPerNode is 1, and workers.reference.mode dedicated would take that one: set the mode to shared" }}
 {{- end }}
 {{- end }}

@@ -5,8 +5,9 @@ import { loadHeldOut } from '../../../coordinator/plan/held-out.js';
 import { longestSequence } from '../../../coordinator/plan/unit.js';
 import { loadStageRows } from '../../../coordinator/plan/stage-rows.js';
 import { startOf, type EarlierStage } from '../../../coordinator/plan/stage-start.js';
+import { runSources } from '../../../coordinator/sources/run-sources.js';
 import { locateRunFile, type LocatedRun } from '../../../lib/config/load.js';
-import type { StageConfig } from '../../../lib/config/types.js';
+import type { RunConfig, StageConfig } from '../../../lib/config/types.js';
 import { needsOf } from '../../../lib/methods/needs.js';
 import { describePolicy, type DescribedPolicy, type PolicySource } from './policy.js';
 import { Problems } from './problems.js';
@@ -23,13 +24,16 @@ export interface CheckOptions {
   readonly skipBadRows: boolean;
   /** Whether it is to train on this machine, whose memory must do then. */
   readonly trainsHere: boolean;
+  /** Has what the run names elsewhere here; called where it does. */
+  readonly fetch: (run: RunConfig) => Promise<RunConfig>;
 }
 
-/** What can be known of a run before it trains. Nothing is written, and no weight is read. */
+/** What can be known of a run before it trains. Nothing is written but what has to be fetched, and no weight is read. */
 export async function checkRun(options: CheckOptions): Promise<CheckReport> {
   const { runFile, overrides, skipBadRows, trainsHere } = options;
-  const located = locateRunFile(runFile, { set: overrides, cores: availableParallelism() });
-  const { config } = located;
+  const read = locateRunFile(runFile, { set: overrides, cores: availableParallelism() });
+  const config = runSources(read.config).length === 0 ? read.config : await options.fetch(read.config);
+  const located = { ...read, config };
   const problems = new Problems(skipBadRows);
   const stages: StageReport[] = [];
   let earlier: CheckedStage | undefined;

@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import type { RunConfig } from '../../../lib/config/types.js';
 import { ConfigError } from '../../../lib/errors.js';
 import { checkRun } from '../check/check.js';
 import { renderReport } from '../check/render.js';
@@ -18,7 +19,12 @@ export function checkCommand({ out, err }: Terminal): Command {
     .option('--json', 'print one JSON object')
     .addHelpText('after', help)
     .action(async (runFile: string, { set, json }: Options) => {
-      const report = await checkRun({ runFile, overrides: set, skipBadRows: false, trainsHere: true });
+      const fetch = async (run: RunConfig) => {
+        // Its lock is native code, which the command starts without.
+        const { fetchHere } = await import('../sources.js');
+        return fetchHere(run, err);
+      };
+      const report = await checkRun({ runFile, overrides: set, skipBadRows: false, trainsHere: true, fetch });
       const { problems, warnings } = report;
       if (json === true) out.line(JSON.stringify(report));
       else if (report.stages.length > 0) out.line(renderReport(report, out.style));
@@ -30,7 +36,8 @@ export function checkCommand({ out, err }: Terminal): Command {
 
 const help = `
 Reads the run file, the model's config and the shapes of its tensors, the tokenizer, and every row of data, as training
-does; no weight is read and nothing is written. Prints rows, classes and token lengths, the steps, the memory that a worker
+does; no weight is read and nothing is written. Models and data that the run file names as hf: or s3:// are fetched into the
+user's cache first. Prints rows, classes and token lengths, the steps, the memory that a worker
 and the reference need, the bytes on the wire, and the first row with the tokens that are trained. Everything that is wrong
 is printed with file and line, and the exit code is 2.
 

@@ -4,6 +4,7 @@ import { mkdir, readdir, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { sourcesCache } from '../../../lib/cache-root.js';
 import { ConfigError, messageOf, RunError } from '../../../lib/errors.js';
 import { describeExit, spawnChild, type Child, type ProcessExit } from '../../../lib/process/child.js';
 import { logFileOf } from '../../../coordinator/runs/output-directory.js';
@@ -208,6 +209,7 @@ function exitWithin(timeoutMs: number, { exited }: Child): Promise<ProcessExit |
 
 function spawnCoordinator(outputDir: string): Child {
   const args = ['--state-dir', join(outputDir, 'state'), '--listen', '127.0.0.1:0'];
+  args.push('--sources-dir', sourcesCache(process.env));
   args.push('--metrics-listen', '127.0.0.1:0');
   args.push(
     '--worker-entry',

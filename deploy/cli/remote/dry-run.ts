@@ -8,6 +8,7 @@ import { sizesOf, type Submission } from './submission.js';
 export function printDryRun(submission: Submission, out: Output): void {
   const rows = submission.inputs.map((input) => {
     if (input.kind === 'shared') return [input.path, '', '', 'used in place'];
+    if (input.kind === 'source') return [input.path, '', '', 'fetched by the coordinator'];
     const bytes = input.files.reduce((sum, { size }) => sum + size, 0);
     const missing = missingBytes(submission, input);
     const send = missing === 0 ? 'there already' : formatBytes(missing);
@@ -24,8 +25,8 @@ export function dryRunJson(submission: Submission) {
     workers: config.workers,
     ...sizesOf(submission),
     inputs: inputs.map((input) =>
-      input.kind === 'shared'
-        ? { path: input.path, usedInPlace: true }
+      input.kind !== 'local'
+        ? { path: input.path, usedInPlace: input.kind === 'shared' }
         : {
             path: input.path,
             usedInPlace: false,

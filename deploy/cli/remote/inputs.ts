@@ -4,6 +4,7 @@ import { access, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { requirePermitted } from '../../../coordinator/service/path-policy.js';
 import { runPaths, type RunPath } from '../../../lib/config/paths.js';
+import { isSource } from '../../../lib/config/source.js';
 import type { RunConfig } from '../../../lib/config/types.js';
 import { ConfigError, isSystemError } from '../../../lib/errors.js';
 
@@ -12,6 +13,11 @@ export type Input =
   | {
       /** The coordinator sees it under the same path. */
       readonly kind: 'shared';
+      readonly path: string;
+    }
+  | {
+      /** The coordinator fetches it. */
+      readonly kind: 'source';
       readonly path: string;
     }
   | {
@@ -46,12 +52,16 @@ export async function listInputs(run: RunConfig, sharedRoots: readonly string[])
   const inputs = new Map<string, Input>();
   for (const each of runPaths(run)) {
     if (inputs.has(each.path)) continue;
-    const input = (await isShared(each, sharedRoots))
-      ? ({ kind: 'shared', path: each.path } as const)
-      : ({ kind: 'local', path: each.path, files: await filesOf(each) } as const);
-    inputs.set(each.path, input);
+    inputs.set(each.path, await inputOf(each, sharedRoots));
   }
   return [...inputs.values()];
+}
+
+async function inputOf(each: RunPath, sharedRoots: readonly string[]): Promise<Input> {
+  const { path } = each;
+  if (isSource(path)) return { kind: 'source', path };
+  if (await isShared(each, sharedRoots)) return { kind: 'shared', path };
+  return { kind: 'local', path, files: await filesOf(each) };
 }
 
 async function isShared(path: RunPath, roots: readonly string[]): Promise<boolean> {

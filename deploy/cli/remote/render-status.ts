@@ -55,7 +55,7 @@ function stateLines({ run, story }: RunStatus, nowMs: number): Line[] {
   const why = state === 'recovering' ? ': too few workers are left, it waits for more' : '';
   const since =
     startedAtMs === null ? '' : `, since ${formatTime(startedAtMs)} (${formatDuration(nowMs - startedAtMs)})`;
-  return [['state', `${state}${since}${why}`]];
+  return [['state', `${state}${since}${why}${waits}`]];
 }
 
 function stageLines({ run, story }: RunStatus): Line[] {

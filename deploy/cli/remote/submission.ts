@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { basename } from 'node:path';
+import { runSources } from '../../../coordinator/sources/run-sources.js';
 import { loadRunFile } from '../../../lib/config/load.js';
 import { renderRunFile } from '../../../lib/config/render.js';
 import type { RunConfig } from '../../../lib/config/types.js';
@@ -54,7 +55,7 @@ export async function prepareSubmission(
   const { about, client } = coordinator;
   const config = loadRunFile(runFile, { set: overrides, cores: availableParallelism() });
   requireWorkers(config, about);
-  if (options.check) await requireSound(options, coordinator, err);
+  await check(options, config, coordinator, err);
   signal.throwIfAborted();
   const inputs = await listInputs(config, about.sharedRoots);
   const hashed = await hashInputs(inputs, err, signal);
@@ -71,9 +72,22 @@ function requireWorkers({ workers }: RunConfig, { maxWorkers }: v1.GetCoordinato
   );
 }
 
+async function check(
+  options: SubmitOptions,
+  config: RunConfig,
+  coordinator: Coordinator,
+  err: Output,
+): Promise<void> {
+  if (!options.check) return;
+  const [source] = runSources(config);
+  if (source === undefined) await requireSound(options, coordinator, err);
+  else err.line(`not checked here: the coordinator fetches ${source.text}, and checks the run then`);
+}
+
 async function requireSound(options: SubmitOptions, { address }: Coordinator, err: Output): Promise<void> {
   const trainsHere = isLoopback(parseListen(address).host);
-  const { problems, warnings } = await checkRun({ ...options, trainsHere });
+  const fetch = (run: RunConfig) => Promise.resolve(run);
+  const { problems, warnings } = await checkRun({ ...options, trainsHere, fetch });
   for (const warning of warnings) err.line(`${err.style.yellow('warning:')} ${warning}`);
   if (problems.length > 0) throw new ConfigError(problems.join('\n'));
 }
@@ -108,7 +122,7 @@ export const MAX_NAME_LENGTH = 100;
 export function requestOf(submission: Submission): v1.SubmitRunRequest.$Properties {
   const { name, config, skipBadRows, inputs, hashed } = submission;
   const uploads = inputs.flatMap((input) => {
-    if (input.kind === 'shared') return [];
+    if (input.kind !== 'local') return [];
     const files = input.files.map((file) => ({ name: file.name, sha256: hashed.get(file.path)!.sha256 }));
     return [{ path: input.path, files }];
   });

@@ -17,6 +17,7 @@ export type Tell = (event: v1.WatchRunResponse, before: v1.Run.$Properties | nul
 export const tellNews: Tell = (event) => {
   const { run, notice, membershipChanged, checkpointWritten, evaluated, completionsSampled } = event;
   if (run && stateOf(run) === 'recovering') return { text: waiting, tone: 'warning' };
+  if (run && stateOf(run) === 'starting' && run.waitsFor) return tellWait(run.waitsFor);
   if (notice) return { text: notice.text ?? '', tone: notice.warning === true ? 'warning' : 'plain' };
   if (membershipChanged) {
     const { text, warning } = describeMembership(membershipChanged);
@@ -47,11 +48,16 @@ function inOneLine(text: string): string {
 
 const waiting = 'too few workers: waiting for more';
 
+const tellWait = (waitsFor: string): StoryLine => ({ text: `waiting for ${waitsFor}`, tone: 'plain' });
+
 function tellRun(run: v1.Run, before: v1.Run.$Properties | null): StoryLine | null {
   const state = stateOf(run);
   if (before !== null && stateOf(before) === state) {
     const wanted = before.workers ?? 0;
-    if (run.workers === wanted) return null;
+    if (run.workers === wanted) {
+      const isNews = state === 'starting' && run.waitsFor !== '' && run.waitsFor !== before.waitsFor;
+      return isNews ? tellWait(run.waitsFor) : null;
+    }
     return { text: `workers that it should have: ${run.workers} instead of ${wanted}`, tone: 'plain' };
   }
   switch (state) {

@@ -84,11 +84,11 @@ describe('monitoring files', () => {
       }
     });
 
-    test(`${path} has the rows training, speed, cluster and reference`, () => {
+    test(`${path} has the rows training, speed, cluster, reference and security`, () => {
       const { panels } = JSON.parse(monitoringFiles().get(path)!) as Dashboard;
       assert.deepEqual(
         panels.filter(({ type }) => type === 'row').map(({ title }) => title),
-        ['Training', 'Speed', 'Cluster', 'Reference'],
+        ['Training', 'Speed', 'Cluster', 'Reference', 'Security'],
       );
     });
   }

@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
+import { pino } from 'pino';
+
+import { Refusals } from '../../../../coordinator/security/refusals.js';
 import { Telemetry } from '../../../../coordinator/telemetry/telemetry.js';
 import { metrics, processMetrics } from '../../../../deploy/monitoring/metrics.js';
+import { noTraffic } from '../../../../worker/collective/traffic.js';
 import { WorkerMetrics } from '../../../../worker/metrics.js';
 import { mergeMetrics } from '../../../../worker/supervisor/merge-metrics.js';
 import { PodMetrics } from '../../../../worker/supervisor/pod-metrics.js';
@@ -15,13 +19,17 @@ function typesIn(text: string): Map<string, string> {
 /** As a pod shows them whose replica answers. */
 async function podMetrics(): Promise<string> {
   const pod = new PodMetrics({ sources: () => [], referenceUp: () => Promise.resolve(true) });
-  const worker = { worker: 'worker-0', text: await new WorkerMetrics().render() };
+  const metrics = new WorkerMetrics();
+  metrics.watch(noTraffic());
+  const worker = { worker: 'worker-0', text: await metrics.render() };
   return mergeMetrics([{ worker: null, text: await pod.render() }, worker]);
 }
 
 async function exported(): Promise<Record<'coordinator' | 'worker', Map<string, string>>> {
+  const { registry } = new Telemetry(() => new Map());
+  new Refusals(registry, pino({ enabled: false }));
   return {
-    coordinator: typesIn(await new Telemetry(() => new Map()).registry.metrics()),
+    coordinator: typesIn(await registry.metrics()),
     worker: typesIn(await podMetrics()),
   };
 }

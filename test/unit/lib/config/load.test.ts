@@ -437,6 +437,11 @@ stages:
       ['max_steps: 3000000000', 'run.yaml:4: max_steps: must be at most 2147483647, not 3000000000'],
       ['reference: ""', 'run.yaml:4: reference: must not be empty'],
       ['reference: "a\\0b"', 'run.yaml:4: reference: must not contain a NUL character, not "a b"'],
+      [
+        'reference: hf:gpt2',
+        'run.yaml:4: reference: must be hf:OWNER/NAME, hf:OWNER/NAME@REVISION or hf:datasets/OWNER/NAME/PATH, not "hf:gpt2"',
+      ],
+      ['adapter: s3://bucket', 'run.yaml:4: adapter: must be s3://BUCKET/KEY, not "s3://bucket"'],
       ['stages: []', 'run.yaml:4: stages: must not be empty'],
       ['stages: {}', 'run.yaml:4: stages: must be a list, not a map'],
       ['stages: [kto]', 'run.yaml:4: stages.0: must be a map of keys and values, not "kto"'],

@@ -46,4 +46,30 @@ describe('the paths of a run', () => {
       );
     }
   });
+
+  test('may be sources, which are the same from any folder; of a repository, data must name a file', () => {
+    const text = `
+method: kto
+model: hf:me/tiny@v1
+adapter: s3://bucket/adapters/first/
+reference: ./hf:me/tiny
+data: { train: 'hf:datasets/me/rows/train.jsonl', eval: 's3://bucket/rows.jsonl' }
+`;
+    const run = parse(text);
+    assert.deepEqual(
+      runPaths(run).map(({ path }) => path),
+      [
+        'hf:me/tiny@v1',
+        's3://bucket/adapters/first/',
+        '/runs/hf:me/tiny',
+        'hf:datasets/me/rows/train.jsonl',
+        's3://bucket/rows.jsonl',
+      ],
+    );
+    assert.deepEqual(parseRunFile(renderRunFile(run), 'run.yaml', { baseDir: '/elsewhere' }), run);
+    assert.throws(
+      () => parse(text.replace('/train.jsonl', '')),
+      /^ConfigError: run\.yaml:6: data\.train: must name a file of the repository: hf:OWNER\/NAME\/PATH/,
+    );
+  });
 });

@@ -179,6 +179,23 @@ describe('prospect submit', () => {
     assert.ok(!fake.calls.includes('putChunk') && fake.submitted.length === 0);
   });
 
+  test('leaves a source to the coordinator, and the check with it', async (t) => {
+    const { fake, run } = await setUp(t);
+    const { file } = tinyRun(t);
+    const planned = await run('submit', file, '--set', 'model=hf:me/tiny', '--dry-run');
+    assert.equal(planned.code, 0, planned.stderr);
+    assert.match(planned.stdout, /^hf:me\/tiny +fetched by the coordinator$/m);
+    assert.match(
+      planned.stderr,
+      /^not checked here: the coordinator fetches hf:me\/tiny, and checks the run then$/m,
+    );
+    const sent = await run('submit', file, '--set', 'model=hf:me/tiny', '--no-wait');
+    assert.equal(sent.code, 0, sent.stderr);
+    const [{ runYaml, uploads }] = fake.submitted as [v1.SubmitRunRequest];
+    assert.match(runYaml, /model: hf:me\/tiny$/m);
+    assert.equal(uploads.length, 1);
+  });
+
   test('ends as the run does', async (t) => {
     const { fake, start } = await setUp(t);
     const { file } = tinyRun(t);

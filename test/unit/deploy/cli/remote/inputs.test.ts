@@ -21,12 +21,12 @@ function setUp(t: TestContext) {
   return { directory, inputs };
 }
 
-/** Names of files by the path of the input; of a shared one, 'in place'. */
+/** Names of files by the path of the input; of another one, its kind. */
 function summary(inputs: readonly Input[], directory: string) {
   return Object.fromEntries(
     inputs.map((input) => [
       input.path.replace(`${directory}/`, ''),
-      input.kind === 'shared' ? 'in place' : input.files.map(({ name }) => name),
+      input.kind === 'local' ? input.files.map(({ name }) => name) : input.kind,
     ]),
   );
 }
@@ -48,6 +48,12 @@ stages: [{method: sft}, {method: kto, reference: adapter}]
       adapter: ['adapter_config.json'],
       'rows.jsonl': [''],
     });
+  });
+
+  test('are left to the coordinator where they are sources', async (t) => {
+    const { directory, inputs } = setUp(t);
+    const found = await inputs('method: kto\nmodel: hf:me/tiny\ndata: {train: rows.jsonl}\n');
+    assert.deepEqual(summary(found, directory), { 'hf:me/tiny': 'source', 'rows.jsonl': [''] });
   });
 
   test('are followed through links, as in the cache of Hugging Face', async (t) => {
@@ -78,8 +84,8 @@ model: shared/model
 data: {train: shared/rows.jsonl, eval: shared/held-out.jsonl}
 `;
     assert.deepEqual(summary(await inputs(yaml, [shared]), directory), {
-      'shared/model': 'in place',
-      'shared/rows.jsonl': 'in place',
+      'shared/model': 'shared',
+      'shared/rows.jsonl': 'shared',
       'shared/held-out.jsonl': [''],
     });
     // The link is one of the directory now.

@@ -90,6 +90,12 @@ describe('the status of a run', () => {
       'workers  2 wanted',
       'output   /out/run-1',
     ]);
+    const waitsFor = 'hf:me/tiny: 1.0 of 9.0 MiB are there';
+    const fetching = await statusOf(RunState.RUN_STATE_STARTING, [starting], { waitsFor });
+    assert.equal(
+      render(fetching)[2],
+      `state    starting, since ${formatTime(startMs)} (10:00): waits for ${waitsFor}`,
+    );
   });
 
   test('that has ended says why, and how to go on', async () => {

@@ -243,3 +243,21 @@ test('an evaluation that cannot be read is an error', async () => {
     /^RunError: the coordinator sent metrics that cannot be read/,
   );
 });
+
+test('what a run waits for whose files are fetched is told as it changes', async () => {
+  const starting = (waitsFor: string) => ({
+    run: { id: 'r1', state: RunState.RUN_STATE_STARTING, waitsFor },
+  });
+  const events = [
+    { run: { id: 'r1', state: RunState.RUN_STATE_QUEUED, waitsFor: 'r0 to end' } },
+    starting(''),
+    starting('hf:me/tiny: 0.0 of 9.0 MiB are there'),
+    starting('hf:me/tiny: 5.0 of 9.0 MiB are there'),
+    starting(''),
+    ended(RunState.RUN_STATE_COMPLETED, { committedSteps: 2 }),
+  ];
+  const told = [0, 5].map((held) => `waiting for hf:me/tiny: ${held}.0 of 9.0 MiB are there`);
+  assert.deepEqual((await follow(events)).lines, told);
+  const all = (await follow(events, { tell: tellAll })).lines;
+  assert.deepEqual(all.slice(1, 4), ['starting', ...told]);
+});

@@ -5,20 +5,22 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 
-import { withLock } from '../../../../deploy/tensorflow/lock.js';
+import { withLock } from '../../../../lib/process/lock.js';
 import { ConfigError } from '../../../../lib/errors.js';
-import { temporaryDirectory } from './temporary-directory.js';
+import { temporaryDirectory } from '../../../support/temporary-directory.js';
 
-const lockModule = new URL('../../../../deploy/tensorflow/lock.js', import.meta.url).href;
+const advice = 'use another disk';
+const onWait = () => undefined;
+const lockModule = new URL('../../../../lib/process/lock.js', import.meta.url).href;
 const holder = `
 import { withLock } from ${JSON.stringify(lockModule)};
-await withLock(process.argv[1], () => {}, () => new Promise(() => {
+await withLock(process.argv[1], { onWait: () => {}, advice: '' }, () => new Promise(() => {
   process.stdout.write('held');
   setInterval(() => {}, 1e6);
 }));`;
 
 test('waits for another process, and takes the lock over when that process is killed', async (t) => {
-  const root = temporaryDirectory(t);
+  const root = await temporaryDirectory(t);
   const child = spawn(process.execPath, ['--input-type=module', '-e', holder, root], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
@@ -29,12 +31,12 @@ test('waits for another process, and takes the lock over when that process is ki
     events.push('wait');
     child.kill('SIGKILL');
   };
-  await withLock(root, onWait, () => Promise.resolve(events.push('work')));
+  await withLock(root, { onWait, advice }, () => Promise.resolve(events.push('work')));
   assert.deepEqual(events, ['wait', 'work']);
 });
 
 test('work of one process is never interleaved, and a failure frees the lock', async (t) => {
-  const root = join(temporaryDirectory(t), 'made', 'when', 'missing');
+  const root = join(await temporaryDirectory(t), 'made', 'when', 'missing');
   const events: string[] = [];
   const work = (name: string) => async () => {
     events.push(`${name} starts`);
@@ -42,10 +44,9 @@ test('work of one process is never interleaved, and a failure frees the lock', a
     events.push(`${name} ends`);
     throw new Error(name);
   };
-  const ignore = () => undefined;
   const results = await Promise.allSettled([
-    withLock(root, ignore, work('a')),
-    withLock(root, ignore, work('b')),
+    withLock(root, { onWait, advice }, work('a')),
+    withLock(root, { onWait, advice }, work('b')),
   ]);
   assert.deepEqual(
     results.map((result) => result.status === 'rejected' && String(result.reason)),
@@ -57,14 +58,25 @@ test('work of one process is never interleaved, and a failure frees the lock', a
 });
 
 test('a cache that cannot be written is a ConfigError', async (t) => {
-  const file = join(temporaryDirectory(t), 'file');
+  const file = join(await temporaryDirectory(t), 'file');
   writeFileSync(file, '');
   await assert.rejects(
-    withLock(
-      join(file, 'cache'),
-      () => undefined,
-      () => Promise.resolve(),
+    withLock(join(file, 'cache'), { onWait, advice }, () => Promise.resolve()),
+    (error) =>
+      error instanceof ConfigError && /cannot write or lock .*; use another disk$/.test(error.message),
+  );
+});
+
+test('waiting ends with the signal', async (t) => {
+  const root = await temporaryDirectory(t);
+  const stopping = new AbortController();
+  const waiter = () => {
+    stopping.abort(new Error('enough'));
+  };
+  await withLock(root, { onWait, advice }, () =>
+    assert.rejects(
+      withLock(root, { onWait: waiter, advice, signal: stopping.signal }, () => Promise.resolve()),
+      /enough/,
     ),
-    (error) => error instanceof ConfigError && /cannot write or lock .*PROSPECT_CACHE/.test(error.message),
   );
 });
