@@ -27,7 +27,7 @@ export const MAX_PAYLOAD_BYTES = 2 ** 20;
 export const HEADER_BYTES = 56;
 
 const MAGIC = 0x54505350;
-const VERSION = 1;
+const VERSION = 2;
 const RUN_HASH_BYTES = 8;
 const CRC_OFFSET = 52;
 const MAX_RANK = 0xffff;
@@ -35,9 +35,20 @@ const MAX_RANK = 0xffff;
 /**
  * `hello`: the sender has joined the generation. `announce`: it has begun the operation and is ready to receive. `data`:
  * one piece of it. `acknowledge`: it has all of the receiver's pieces. `goodbye`: it leaves and needs nothing more.
- * `farewell`: the answer to that.
+ * `farewell`: the answer to that. Between workers of one host (see `slots.ts`), `offer`: where the sender's outbox is;
+ * `free`: slots that the receiver may use; `placed`: one piece of the operation, in a slot.
  */
-const KINDS = ['hello', 'announce', 'data', 'acknowledge', 'goodbye', 'farewell'] as const;
+export const KINDS = [
+  'hello',
+  'announce',
+  'data',
+  'acknowledge',
+  'goodbye',
+  'farewell',
+  'offer',
+  'free',
+  'placed',
+] as const;
 export type FrameKind = (typeof KINDS)[number];
 
 /** Where a sender stands; the same for all its frames of a generation. */
@@ -51,9 +62,9 @@ export interface Sender {
 export interface FrameContent {
   readonly kind: FrameKind;
   readonly tag: OperationTag;
-  /** Of `data`: which partial sum. */
+  /** Of `data` and `placed`: which partial sum. */
   readonly node: TreeNode;
-  /** Of `data`: where its payload starts, in elements of the flat space or in bytes of a gathered payload. */
+  /** Of `data` and `placed`: where the values start, in elements of the flat space or in bytes of a gathered payload. */
   readonly offset: number;
   readonly payload: Uint8Array;
 }
