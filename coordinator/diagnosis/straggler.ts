@@ -1,5 +1,5 @@
-import { median } from './numbers.js';
-import { clear, found, type Observation, type Rule, type WorkerLoad } from './observation.js';
+import { median, mediansOfOthers } from './numbers.js';
+import { clear, found, type Rule, type WorkerLoad } from './observation.js';
 
 /** Steps in which the same workers took part. */
 export const STRAGGLER_STEPS = 20;
@@ -18,23 +18,25 @@ const NOTICEABLE_WAIT_MS = 100;
 export const straggler: Rule = (steps) => {
   const last = steps.slice(-STRAGGLER_STEPS);
   const ids = last.at(-1)?.workers.map(({ id }) => id) ?? [];
+  const here = new Set(ids);
   const gone = new Set(
-    last.flatMap(({ workers }) => workers.map(({ id }) => id)).filter((id) => !ids.includes(id)),
+    last.flatMap(({ workers }) => workers.map(({ id }) => id)).filter((id) => !here.has(id)),
   );
   if (gone.size > 0) return new Map([...gone].map((id) => [`straggler:${id}`, clear]));
   if (last.length < STRAGGLER_STEPS || ids.length < 2) return new Map();
-  const paces = new Map<string, Pace>();
+  const loads = last.map(({ workers }) => new Map(workers.map((worker) => [worker.id, worker])));
+  const paces: Pace[] = [];
   for (const id of ids) {
-    const pace = paceOf(last, id);
+    const pace = paceOf(loads, id);
     // A new generation, or a worker without examples: nothing to compare.
     if (pace === null) return new Map();
-    paces.set(id, pace);
+    paces.push(pace);
   }
+  const usual = mediansOfOthers(paces.map(({ exampleMs }) => exampleMs));
   return new Map(
-    ids.map((id) => {
-      const { exampleMs, stepMs } = paces.get(id)!;
-      const usual = median(ids.filter((other) => other !== id).map((other) => paces.get(other)!.exampleMs));
-      const times = exampleMs / usual;
+    ids.map((id, index) => {
+      const { exampleMs, stepMs } = paces[index]!;
+      const times = exampleMs / usual[index]!;
       const waitMs = stepMs - stepMs / times;
       const key = `straggler:${id}`;
       if (times < EVEN) return [key, clear];
@@ -54,8 +56,8 @@ interface Pace {
 }
 
 /** Null where the worker took no part in one of the steps. */
-function paceOf(steps: readonly Observation[], id: string): Pace | null {
-  const loads = steps.map(({ workers }) => workers.find((worker) => worker.id === id));
+function paceOf(steps: readonly ReadonlyMap<string, WorkerLoad>[], id: string): Pace | null {
+  const loads = steps.map((workers) => workers.get(id));
   const own = loads.filter((load) => load !== undefined && load.examples > 0) as readonly WorkerLoad[];
   if (own.length < steps.length) return null;
   return {

@@ -21,8 +21,16 @@ export interface DealtBatch<Plan extends BatchPlan = BatchPlan> {
   readonly runStarts: readonly number[];
 }
 
-export function dealBatch<Plan extends BatchPlan>(plan: Plan, { size }: Generation): DealtBatch<Plan> {
-  return { plan, runStarts: leafRunStarts(plan.leaves.length, size) };
+/** Of each generation, by the number of leaves: looking for the best cuts takes longer than all else of a step. */
+const knownCuts = new WeakMap<Generation, Map<number, readonly number[]>>();
+
+export function dealBatch<Plan extends BatchPlan>(plan: Plan, generation: Generation): DealtBatch<Plan> {
+  const known = knownCuts.get(generation) ?? new Map<number, readonly number[]>();
+  knownCuts.set(generation, known);
+  const leafCount = plan.leaves.length;
+  const runStarts = known.get(leafCount) ?? leafRunStarts(leafCount, generation.size);
+  known.set(leafCount, runStarts);
+  return { plan, runStarts };
 }
 
 /** Positions of a rank's examples, in leaf order. */
