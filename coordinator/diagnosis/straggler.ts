@@ -1,5 +1,5 @@
 import { median, mediansOfOthers } from './numbers.js';
-import { clear, found, type Rule, type WorkerLoad } from './observation.js';
+import { clear, found, type Observation, type Rule, type WorkerLoad } from './observation.js';
 
 /** Steps in which the same workers took part. */
 export const STRAGGLER_STEPS = 20;
@@ -24,10 +24,9 @@ export const straggler: Rule = (steps) => {
   );
   if (gone.size > 0) return new Map([...gone].map((id) => [`straggler:${id}`, clear]));
   if (last.length < STRAGGLER_STEPS || ids.length < 2) return new Map();
-  const loads = last.map(({ workers }) => new Map(workers.map((worker) => [worker.id, worker])));
   const paces: Pace[] = [];
-  for (const id of ids) {
-    const pace = paceOf(loads, id);
+  for (const [rank, id] of ids.entries()) {
+    const pace = paceOf(last, id, rank);
     // A new generation, or a worker without examples: nothing to compare.
     if (pace === null) return new Map();
     paces.push(pace);
@@ -55,9 +54,11 @@ interface Pace {
   readonly stepMs: number;
 }
 
-/** Null where the worker took no part in one of the steps. */
-function paceOf(steps: readonly ReadonlyMap<string, WorkerLoad>[], id: string): Pace | null {
-  const loads = steps.map((workers) => workers.get(id));
+/** Null where the worker took no part in one of the steps. It mostly has the rank that it has now. */
+function paceOf(steps: readonly Observation[], id: string, rank: number): Pace | null {
+  const loads = steps.map(({ workers }) =>
+    workers[rank]?.id === id ? workers[rank] : workers.find((worker) => worker.id === id),
+  );
   const own = loads.filter((load) => load !== undefined && load.examples > 0) as readonly WorkerLoad[];
   if (own.length < steps.length) return null;
   return {

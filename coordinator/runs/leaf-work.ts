@@ -38,19 +38,25 @@ export function positionsOf({ plan, runStarts }: DealtBatch, rank: number): numb
   return leavesOf({ plan, runStarts }, rank).flat();
 }
 
-/** What a rank is sent. `answers`: the reference's, by example, as far as they are known. */
+/** What all ranks are sent alike. */
+export function commonWork({
+  plan,
+  runStarts,
+}: DealtBatch): Pick<v1.StepWork.$Properties, 'runStarts' | 'counts'> {
+  return { runStarts: [...runStarts], counts: plan.counts };
+}
+
+/** What a rank is sent of its own. `answers`: the reference's, by example, as far as they are known. */
 export function leafWork(
   rows: BatchRows,
   batch: DealtBatch,
   rank: number,
   answers: ReadonlyMap<number, ReferenceAnswer>,
-): Pick<v1.StepWork.$Properties, 'runStarts' | 'leaves' | 'counts'> {
+): Pick<v1.StepWork.$Properties, 'leaves'> {
   return {
-    runStarts: [...batch.runStarts],
     leaves: leavesOf(batch, rank).map((leaf) => ({
       examples: leaf.map((position) => exampleMessage(rows, batch.plan, position, answers)),
     })),
-    counts: batch.plan.counts,
   };
 }
 
