@@ -12,10 +12,10 @@ const GPUS = [8, 16, 32, 64, 128, 256, 512, 1024];
 const GPUS_PER_NODE = 8;
 const LINKS_GBIT = [25, 100, 400];
 
-/** A small message of a worker to a peer, sent and received: CPU of an all-gather of 4 KB between 4 processes, over its 12. */
-const MESSAGE_SECONDS = 50e-6;
-/** What a worker's main thread sends and receives together, at its best, in a second: all-reduce of 60 MB, 2 processes. */
-const WORKER_BYTES_PER_SECOND = 3e9;
+/** CPU of a message to a peer, sent and received: of two all-gathers of 4 KB between 4 processes, over their 24, at load 10. */
+const MESSAGE_SECONDS = 230e-6;
+/** What a worker sends and receives in a second of CPU: all-reduce of 60 MB between 2 processes of one host, at load 12. */
+const WORKER_BYTES_PER_SECOND = 0.86e9;
 
 const GB = 1e9;
 
@@ -92,7 +92,7 @@ function messagesOutweigh(layout: ParameterLayout, gbit: number): number {
 
 function linesOf(model: TrainedModel): string[] {
   const layout = layOut(model.trainable);
-  const thread = (cost: Cost) => ((2 * cost.workerBytes) / WORKER_BYTES_PER_SECOND).toFixed(2);
+  const onProcessor = (cost: Cost) => ((2 * cost.workerBytes) / WORKER_BYTES_PER_SECOND).toFixed(2);
   const outweighed = LINKS_GBIT.map((gbit) => `${gbit} Gbit/s: ${messagesOutweigh(layout, gbit)}`).join(', ');
   return [
     `${model.name}: ${(parameterCount(model) / 1e6).toFixed(0)} M trainable parameters, ${((4 * layout.size) / GB).toFixed(2)} GB of float32`,
@@ -103,7 +103,7 @@ function linesOf(model: TrainedModel): string[] {
     'by node, first inside, then between:',
     ...tableOf(layout, byNode),
     '',
-    `a worker's main thread at ${WORKER_BYTES_PER_SECOND / GB} GB/s: ${thread(direct(layout, 1024))} s, whatever the link`,
+    `a worker's processor at ${WORKER_BYTES_PER_SECOND / GB} GB/s: ${onProcessor(direct(layout, 1024))} s, whatever the link`,
     `with one GPU a node, messages take longer than bytes from so many workers on: ${outweighed}`,
     '',
   ];
