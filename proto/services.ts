@@ -38,12 +38,16 @@ function rpc<F extends Flow, RequestOut, RequestIn, ResponseOut, ResponseIn>(
     path,
     requestStream: flow === 'duplex',
     responseStream: flow !== 'unary',
-    requestSerialize: (value) => Buffer.from(request.encode(value).finish()),
+    requestSerialize: (value) => asBuffer(request.encode(value).finish()),
     requestDeserialize: (bytes) => request.decode(bytes),
-    responseSerialize: (value) => Buffer.from(response.encode(value).finish()),
+    responseSerialize: (value) => asBuffer(response.encode(value).finish()),
     responseDeserialize: (bytes) => response.decode(bytes),
   };
 }
+
+/** In the same memory. */
+const asBuffer = ({ buffer, byteOffset, byteLength }: Uint8Array) =>
+  Buffer.from(buffer, byteOffset, byteLength);
 
 /** The same method, whose responses may come as they travel, too: what many are told is encoded once. */
 function relaying<F extends Flow, RequestIn, RequestOut, ResponseIn, ResponseOut>(
@@ -52,9 +56,7 @@ function relaying<F extends Flow, RequestIn, RequestOut, ResponseIn, ResponseOut
   return {
     ...method,
     responseSerialize: (value) =>
-      value instanceof Uint8Array
-        ? Buffer.from(value.buffer, value.byteOffset, value.byteLength)
-        : method.responseSerialize(value),
+      value instanceof Uint8Array ? asBuffer(value) : method.responseSerialize(value),
   };
 }
 

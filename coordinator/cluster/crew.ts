@@ -44,6 +44,8 @@ const byWorkerId = new Intl.Collator('en', { numeric: true });
 /** The workers that have joined a run: their streams, what they are ready for, what they hold, and whether they live. */
 export class Crew {
   readonly #members = new Map<string, CrewMember>();
+  /** In rank order, until one comes or goes. */
+  #inOrder: readonly CrewMember[] | null = null;
   readonly #departures = new Map<string, Departure>();
   /** Let go, and not gone yet: worker id and why. */
   readonly #released = new Map<string, string>();
@@ -89,6 +91,7 @@ export class Crew {
     const member = new CrewMember(introduction, stream);
     this.#replace(workerId, sessionId);
     this.#members.set(workerId, member);
+    this.#inOrder = null;
     if (this.#stage !== null) this.#startStage(member, this.#stage);
     this.#news.tell();
     return {
@@ -168,8 +171,8 @@ export class Crew {
   }
 
   /** True where someone could join the generation. */
-  hasNewcomers({ members }: Generation): boolean {
-    return this.eligible.some((member) => !members.includes(member));
+  hasNewcomers(generation: Generation): boolean {
+    return this.eligible.some((member) => !generation.includes(member));
   }
 
   /** Resolves at the next change of anything that is said here. */
@@ -199,6 +202,7 @@ export class Crew {
     const { workerId, leaving } = member;
     this.#released.set(workerId, leaving ?? '');
     this.#members.delete(workerId);
+    this.#inOrder = null;
     member.farewell = known(leaving === null || leaving === '' ? 'left' : `left: ${leaving}`);
     member.dismiss('it may go');
     this.#keeper.released(workerId);
@@ -252,7 +256,7 @@ export class Crew {
 
   #leave(member: CrewMember, reason: string): void {
     member.leaving = reason;
-    if (this.#generation?.members.includes(member) === true) this.#generation.disturb('member-leaving');
+    if (this.#generation?.includes(member) === true) this.#generation.disturb('member-leaving');
     this.#news.tell();
   }
 
@@ -310,8 +314,9 @@ export class Crew {
 
   #remove(member: CrewMember, farewell: Farewell): void {
     this.#members.delete(member.workerId);
+    this.#inOrder = null;
     member.farewell = farewell;
-    if (this.#generation?.members.includes(member) === true) this.#generation.disturb('member-lost');
+    if (this.#generation?.includes(member) === true) this.#generation.disturb('member-lost');
     this.#stage?.onGone(member);
     this.#news.tell();
   }
@@ -349,8 +354,9 @@ export class Crew {
     }
   }
 
-  #sorted(): CrewMember[] {
-    return [...this.#members.values()].sort((a, b) => byWorkerId.compare(a.workerId, b.workerId));
+  #sorted(): readonly CrewMember[] {
+    this.#inOrder ??= [...this.#members.values()].sort((a, b) => byWorkerId.compare(a.workerId, b.workerId));
+    return this.#inOrder;
   }
 }
 

@@ -41,6 +41,7 @@ export class Generation {
   /** Aborted with the Disturbance, or with the run's own end: everything that waits for the members waits with it. */
   readonly signal: AbortSignal;
   readonly #places: readonly Place[];
+  readonly #placeOf: ReadonlyMap<CrewMember, Place>;
   readonly #complaints: Complaint[] = [];
   readonly #end = new AbortController();
 
@@ -52,10 +53,15 @@ export class Generation {
     // All members' answers are waited for with it at once.
     setMaxListeners(0, this.signal);
     this.#places = members.map((member) => ({ member, inbox: new Inbox(), current: false }));
+    this.#placeOf = new Map(this.#places.map((place) => [place.member, place]));
   }
 
   get size(): number {
     return this.members.length;
+  }
+
+  includes(member: CrewMember): boolean {
+    return this.#placeOf.has(member);
   }
 
   workerId(rank: number): string {
@@ -75,7 +81,7 @@ export class Generation {
   }
 
   deliver(from: CrewMember, message: FromWorker): void {
-    const place = this.#places.find(({ member }) => member === from);
+    const place = this.#placeOf.get(from);
     if (place === undefined) return;
     if (message.generationReady) place.current ||= message.generationReady.generation === this.number;
     if (place.current) place.inbox.put(message);

@@ -1,4 +1,4 @@
-import { median } from './numbers.js';
+import { median, mediansOfOthers } from './numbers.js';
 import { clear, found, type Observation, type Rule, type WorkerLoad } from './observation.js';
 
 /** Steps in which the same workers took part. */
@@ -18,23 +18,24 @@ const NOTICEABLE_WAIT_MS = 100;
 export const straggler: Rule = (steps) => {
   const last = steps.slice(-STRAGGLER_STEPS);
   const ids = last.at(-1)?.workers.map(({ id }) => id) ?? [];
+  const here = new Set(ids);
   const gone = new Set(
-    last.flatMap(({ workers }) => workers.map(({ id }) => id)).filter((id) => !ids.includes(id)),
+    last.flatMap(({ workers }) => workers.map(({ id }) => id)).filter((id) => !here.has(id)),
   );
   if (gone.size > 0) return new Map([...gone].map((id) => [`straggler:${id}`, clear]));
   if (last.length < STRAGGLER_STEPS || ids.length < 2) return new Map();
-  const paces = new Map<string, Pace>();
-  for (const id of ids) {
-    const pace = paceOf(last, id);
+  const paces: Pace[] = [];
+  for (const [rank, id] of ids.entries()) {
+    const pace = paceOf(last, id, rank);
     // A new generation, or a worker without examples: nothing to compare.
     if (pace === null) return new Map();
-    paces.set(id, pace);
+    paces.push(pace);
   }
+  const usual = mediansOfOthers(paces.map(({ exampleMs }) => exampleMs));
   return new Map(
-    ids.map((id) => {
-      const { exampleMs, stepMs } = paces.get(id)!;
-      const usual = median(ids.filter((other) => other !== id).map((other) => paces.get(other)!.exampleMs));
-      const times = exampleMs / usual;
+    ids.map((id, index) => {
+      const { exampleMs, stepMs } = paces[index]!;
+      const times = exampleMs / usual[index]!;
       const waitMs = stepMs - stepMs / times;
       const key = `straggler:${id}`;
       if (times < EVEN) return [key, clear];
@@ -53,9 +54,11 @@ interface Pace {
   readonly stepMs: number;
 }
 
-/** Null where the worker took no part in one of the steps. */
-function paceOf(steps: readonly Observation[], id: string): Pace | null {
-  const loads = steps.map(({ workers }) => workers.find((worker) => worker.id === id));
+/** Null where the worker took no part in one of the steps. It mostly has the rank that it has now. */
+function paceOf(steps: readonly Observation[], id: string, rank: number): Pace | null {
+  const loads = steps.map(({ workers }) =>
+    workers[rank]?.id === id ? workers[rank] : workers.find((worker) => worker.id === id),
+  );
   const own = loads.filter((load) => load !== undefined && load.examples > 0) as readonly WorkerLoad[];
   if (own.length < steps.length) return null;
   return {

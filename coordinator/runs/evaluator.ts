@@ -5,7 +5,7 @@ import { combineEvaluation, type EvaluationResult } from './evaluation-reports.j
 import { evaluationRow } from './evaluation-row.js';
 import { exampleResults } from './example-results.js';
 import { comesAfter, type Interlude } from './interlude.js';
-import { dealBatch, expectedOf, leafWork, type BatchRows, type DealtBatch } from './leaf-work.js';
+import { commonWork, dealBatch, expectedOf, leafWork, type BatchRows, type DealtBatch } from './leaf-work.js';
 import { describeNonFinite } from './non-finite.js';
 import type { HeldOutRows } from '../plan/held-out.js';
 import type { StageContext } from './stage-context.js';
@@ -48,6 +48,7 @@ export class Evaluator implements Interlude {
         stage,
         step,
         generation: generation.number,
+        ...commonWork(batch),
         // Held-out rows are the same every time: the replica has its answers to them on its disk.
         ...leafWork(this.#rows, batch, rank, new Map()),
       };

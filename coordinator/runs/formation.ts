@@ -1,4 +1,4 @@
-import type { v1 } from '../../proto/services.js';
+import { v1 } from '../../proto/services.js';
 import { untilAborted } from '../../lib/abort.js';
 import type { CrewMember } from '../cluster/crew-member.js';
 import { actionFor } from '../cluster/failure-policy.js';
@@ -29,7 +29,8 @@ export class Formation {
     this.#tellOfStepsLost(state);
     progress.goTo(state.step);
     const generation = this.#assemble(members);
-    const message = {
+    // Encoded once: it grows with the members, and so would the time for all of them with their square.
+    const common = v1.Membership.encode({
       generation: generation.number,
       members: members.map((member) => memberOf(member, stage.number, state)),
       state: {
@@ -39,8 +40,8 @@ export class Formation {
         source: state.source,
         checkpoint: state.checkpoint,
       },
-    };
-    members.forEach((_, rank) => generation.send(rank, { membership: { ...message, rank } }));
+    }).finish();
+    members.forEach((_, rank) => generation.send(rank, { membership: { rank, $unknowns: [common] } }));
     await generation.collect('generationReady');
     if (run.journal.findRun(run.record.id)?.state !== 'running') {
       run.journal.transition(run.record.id, 'running');
@@ -166,5 +167,6 @@ function memberOf(member: CrewMember, stage: number, { holders }: StartingState)
 }
 
 function isStill(before: readonly CrewMember[], now: readonly CrewMember[]): boolean {
-  return before.every((member) => now.includes(member));
+  const there = new Set(now);
+  return before.every((member) => there.has(member));
 }

@@ -21,8 +21,16 @@ export interface DealtBatch<Plan extends BatchPlan = BatchPlan> {
   readonly runStarts: readonly number[];
 }
 
-export function dealBatch<Plan extends BatchPlan>(plan: Plan, { size }: Generation): DealtBatch<Plan> {
-  return { plan, runStarts: leafRunStarts(plan.leaves.length, size) };
+/** Of each generation, by the number of leaves: looking for the best cuts takes longer than all else of a step. */
+const knownCuts = new WeakMap<Generation, Map<number, readonly number[]>>();
+
+export function dealBatch<Plan extends BatchPlan>(plan: Plan, generation: Generation): DealtBatch<Plan> {
+  const known = knownCuts.get(generation) ?? new Map<number, readonly number[]>();
+  knownCuts.set(generation, known);
+  const leafCount = plan.leaves.length;
+  const runStarts = known.get(leafCount) ?? leafRunStarts(leafCount, generation.size);
+  known.set(leafCount, runStarts);
+  return { plan, runStarts };
 }
 
 /** Positions of a rank's examples, in leaf order. */
@@ -30,19 +38,25 @@ export function positionsOf({ plan, runStarts }: DealtBatch, rank: number): numb
   return leavesOf({ plan, runStarts }, rank).flat();
 }
 
-/** What a rank is sent. `answers`: the reference's, by example, as far as they are known. */
+/** What all ranks are sent alike. */
+export function commonWork({
+  plan,
+  runStarts,
+}: DealtBatch): Pick<v1.StepWork.$Properties, 'runStarts' | 'counts'> {
+  return { runStarts: [...runStarts], counts: plan.counts };
+}
+
+/** What a rank is sent of its own. `answers`: the reference's, by example, as far as they are known. */
 export function leafWork(
   rows: BatchRows,
   batch: DealtBatch,
   rank: number,
   answers: ReadonlyMap<number, ReferenceAnswer>,
-): Pick<v1.StepWork.$Properties, 'runStarts' | 'leaves' | 'counts'> {
+): Pick<v1.StepWork.$Properties, 'leaves'> {
   return {
-    runStarts: [...batch.runStarts],
     leaves: leavesOf(batch, rank).map((leaf) => ({
       examples: leaf.map((position) => exampleMessage(rows, batch.plan, position, answers)),
     })),
-    counts: batch.plan.counts,
   };
 }
 

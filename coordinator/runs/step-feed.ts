@@ -1,8 +1,9 @@
 import { needsOf } from '../../lib/methods/needs.js';
+import { v1 } from '../../proto/services.js';
 import type { Generation } from '../cluster/generation.js';
 import type { ReferenceAnswer } from '../journal/records.js';
 import type { StepPlan } from '../plan/plan.js';
-import { dealBatch, leafWork, type DealtBatch } from './leaf-work.js';
+import { commonWork, dealBatch, leafWork, type DealtBatch } from './leaf-work.js';
 import type { PreparedStage } from './prepare.js';
 
 /** A step whose work is with the workers. */
@@ -41,9 +42,11 @@ export class StepFeed {
       if (!this.#mayGo(plan)) return;
       const step = dealBatch(plan, this.#generation);
       const id = { stage: this.#stage.number, step: plan.step, generation: number };
+      // Encoded once: it grows with the ranks, and so would the time for all of them with their square.
+      const $unknowns = [v1.StepWork.encode({ ...id, ...commonWork(step) }).finish()];
       for (let rank = 0; rank < size; rank++) {
         const work = leafWork(this.#stage, step, rank, this.#answers);
-        this.#generation.send(rank, { stepWork: { ...id, ...work } });
+        this.#generation.send(rank, { stepWork: { ...work, $unknowns } });
       }
       this.#underWay.push(step);
       this.#sent += 1;

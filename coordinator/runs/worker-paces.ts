@@ -1,4 +1,4 @@
-import { median } from '../diagnosis/numbers.js';
+import { mediansOfOthers } from '../diagnosis/numbers.js';
 
 /** What a worker computed in a step, and in what time. */
 export interface WorkerPace {
@@ -11,12 +11,8 @@ export interface WorkerPace {
 export function relativePaces(paces: readonly WorkerPace[]): ReadonlyMap<string, number> {
   const busy = paces.filter(({ leaves, computeMs }) => leaves > 0 && computeMs > 0);
   if (busy.length < 2) return new Map();
-  return new Map(
-    busy.map((pace) => {
-      const others = busy.filter((other) => other !== pace).map(perLeaf);
-      return [pace.workerId, perLeaf(pace) / median(others)];
-    }),
-  );
+  const medians = mediansOfOthers(busy.map(perLeaf));
+  return new Map(busy.map((pace, index) => [pace.workerId, perLeaf(pace) / medians[index]!]));
 }
 
 function perLeaf({ computeMs, leaves }: WorkerPace): number {

@@ -7,10 +7,11 @@ import { coordinatorSuite } from './coordinator/suite.js';
 import { describeMachine } from './machine.js';
 import { machineLine, resultLines } from './report.js';
 import { partNames } from './step/part.js';
+import { scaleSuite } from './scale/suite.js';
 import { DEFAULT_ROUNDS, stepSuite } from './step/suite.js';
 import type { Suite } from './suite.js';
 
-const suites: readonly Suite[] = [stepSuite, collectiveSuite, coordinatorSuite];
+const suites: readonly Suite[] = [stepSuite, collectiveSuite, scaleSuite, coordinatorSuite];
 
 const usage = `usage: npm run bench -- [SUITE …] [--baseline] [--json FILE]
   suites: ${suites.map(({ name }) => name).join(', ')} (all without a name)

@@ -78,6 +78,11 @@ export class FakePeer {
     await this.dealer.send([...parts]);
   }
 
+  /** Whether a frame of this kind has come. */
+  has(kind: Frame['kind']): boolean {
+    return this.inbox.some((frame) => frame.kind === kind);
+  }
+
   /** The next frame of this kind of the generation, whatever else has come. */
   async next(kind: Frame['kind']): Promise<Frame> {
     const { generation } = this;

@@ -227,9 +227,10 @@ export class Collective {
       while (!this.router.closed) {
         const [routingId, ...parts] = await this.router.receive();
         const bytes = parts.reduce((sum, part) => sum + part.byteLength, 0);
+        const before = this.counters.receivedBytes;
         this.counters.receivedBytes += bytes;
         this.take(routingId!.toString('latin1'), parts);
-        if (bytes >= LONG_PAYLOAD_BYTES) await nextTurn();
+        if (this.counters.receivedBytes - before >= LONG_PAYLOAD_BYTES) await nextTurn();
       }
     } catch (error) {
       // Closing the socket ends the pending receive with an error.

@@ -13,8 +13,16 @@ export interface Curve {
   readonly context: Context;
 }
 
+/**
+ * Never let go: a context that is collected waits, on a thread of Node's, for what is left of its sockets, and where that
+ * is collected after it, the process does not end.
+ */
+const contexts: Context[] = [];
+
 export function newCurve(): Curve {
-  return { ...curveKeyPair(), context: new Context() };
+  const context = new Context();
+  contexts.push(context);
+  return { ...curveKeyPair(), context };
 }
 
 const Z85 = '0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#';

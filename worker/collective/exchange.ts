@@ -10,6 +10,7 @@ import { IncomingPieces } from './incoming-pieces.js';
 import type { PeerLink } from './peer-link.js';
 import type { Piece } from './pieces.js';
 import type { Readiness } from './readiness.js';
+import { decodePlacement, encodePlacement } from './slots.js';
 import type { OperationTag } from './tag.js';
 
 /** What an operation sends and what it must receive. Both sides of a pair make the same set of pieces. */
@@ -103,6 +104,7 @@ export class Exchange {
         this.beginWith(peer, frame.payload);
         break;
       case 'data':
+      case 'placed':
         this.take(peer, frame);
         break;
       case 'acknowledge':
@@ -112,6 +114,8 @@ export class Exchange {
         break;
       case 'goodbye':
       case 'farewell':
+      case 'offer':
+      case 'free':
         throw new FrameError(`a ${frame.kind} inside of an operation`);
     }
     this.progressed();
@@ -153,16 +157,22 @@ export class Exchange {
     peer.link.send(this.frames(peer, final));
   }
 
-  private *frames(peer: PeerProgress, pieces: readonly Piece[]): Generator<Message> {
+  private *frames(peer: PeerProgress, pieces: readonly Piece[]): Generator<Message, undefined> {
     for (const { node, offset, bytes } of pieces) {
       peer.queued--;
       this.progressed();
-      yield this.frame({ kind: 'data', node, offset, payload: bytes });
+      const placement = peer.link.place(bytes);
+      yield placement === null
+        ? this.frame({ kind: 'data', node, offset, payload: bytes })
+        : this.frame({ kind: 'placed', node, offset, payload: encodePlacement(placement) });
     }
   }
 
-  private take({ link, incoming }: PeerProgress, { node, offset, payload }: Frame): void {
-    incoming.take(node, offset, payload);
+  private take({ link, incoming }: PeerProgress, { kind, node, offset, payload }: Frame): void {
+    if (kind === 'placed') {
+      const placement = decodePlacement(payload);
+      link.read(placement, incoming.take(node, offset, placement.byteLength));
+    } else incoming.take(node, offset, payload.byteLength).set(payload);
     if (incoming.left === 0) link.send([this.frame({ kind: 'acknowledge' })]);
   }
 

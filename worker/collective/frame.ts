@@ -13,21 +13,26 @@
  * | 32     | 8     | node: first leaf, span                            |
  * | 40     | 8     | offset                                            |
  * | 48     | 4     | payload length in bytes                           |
- * | 52     | 4     | CRC-32 of the bytes before it and of the payload  |
+ * | 52     | 4     | CRC-32 of the bytes before it and payload's sums  |
  *
  * Integers are unsigned and little-endian; payloads of values are float32 as they lie in memory (little-endian too).
+ *
+ * The sums (see `payloadSums`) differ for any two payloads of one length that differ in one or two words of a column, as
+ * by flipped bits, or in the order of two blocks; whatever else may happen is as likely to be missed as by the CRC alone,
+ * which takes twice as long over a whole payload.
  */
 import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 
 import type { TreeNode } from '../reduction/tree.js';
+import { payloadSums } from '../simd/payload-sums.js';
 import type { OperationTag } from './tag.js';
 
 export const MAX_PAYLOAD_BYTES = 2 ** 20;
 export const HEADER_BYTES = 56;
 
 const MAGIC = 0x54505350;
-const VERSION = 1;
+const VERSION = 2;
 const RUN_HASH_BYTES = 8;
 const CRC_OFFSET = 52;
 const MAX_RANK = 0xffff;
@@ -35,9 +40,20 @@ const MAX_RANK = 0xffff;
 /**
  * `hello`: the sender has joined the generation. `announce`: it has begun the operation and is ready to receive. `data`:
  * one piece of it. `acknowledge`: it has all of the receiver's pieces. `goodbye`: it leaves and needs nothing more.
- * `farewell`: the answer to that.
+ * `farewell`: the answer to that. Between workers of one host (see `slots.ts`), `offer`: where the sender's outbox is;
+ * `free`: slots that the receiver may use; `placed`: one piece of the operation, in a slot.
  */
-const KINDS = ['hello', 'announce', 'data', 'acknowledge', 'goodbye', 'farewell'] as const;
+export const KINDS = [
+  'hello',
+  'announce',
+  'data',
+  'acknowledge',
+  'goodbye',
+  'farewell',
+  'offer',
+  'free',
+  'placed',
+] as const;
 export type FrameKind = (typeof KINDS)[number];
 
 /** Where a sender stands; the same for all its frames of a generation. */
@@ -51,9 +67,9 @@ export interface Sender {
 export interface FrameContent {
   readonly kind: FrameKind;
   readonly tag: OperationTag;
-  /** Of `data`: which partial sum. */
+  /** Of `data` and `placed`: which partial sum. */
   readonly node: TreeNode;
-  /** Of `data`: where its payload starts, in elements of the flat space or in bytes of a gathered payload. */
+  /** Of `data` and `placed`: where the values start, in elements of the flat space or in bytes of a gathered payload. */
   readonly offset: number;
   readonly payload: Uint8Array;
 }
@@ -143,8 +159,7 @@ export function decodeFrame(parts: readonly Buffer[]): Frame {
   };
 }
 
-/** Of the header only where there is no payload: zlib starts over at 0 when it is given a null pointer. */
 function checksum(header: Buffer, payload: Uint8Array): number {
   const ofHeader = crc32(header.subarray(0, CRC_OFFSET));
-  return payload.byteLength > 0 ? crc32(payload, ofHeader) : ofHeader;
+  return payload.byteLength > 0 ? crc32(payloadSums(payload), ofHeader) : ofHeader;
 }

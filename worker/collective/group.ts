@@ -5,6 +5,7 @@ import { digestOf, mustAgree } from './agreement.js';
 import { CollectiveError } from './collective-error.js';
 import { Exchange, type ExchangePlan } from './exchange.js';
 import { FrameError, decodeFrame, encodeFrame, routingIdOf, type Frame, type Sender } from './frame.js';
+import { Outbox } from './outbox.js';
 import { PeerLink } from './peer-link.js';
 import { compareTags, describeTag, type OperationTag } from './tag.js';
 import type { Traffic } from './traffic.js';
@@ -41,7 +42,9 @@ export class Group {
     const onLost = (link: PeerLink, what: string) => this.lose(link, what);
     this.links = endpoints.slice(1).map((_, index) => {
       const rank = (sender.rank + 1 + index) % endpoints.length;
-      return new PeerLink(rank, endpoints[rank]!, openSocket(rank), traffic, onLost);
+      const endpoint = endpoints[rank]!;
+      const outbox = hostOf(endpoint) === hostOf(endpoints[sender.rank]!) ? Outbox.open() : null;
+      return new PeerLink(sender, { rank, endpoint, dealer: openSocket(rank), outbox }, traffic, onLost);
     });
     this.linkByRoutingId = new Map(
       this.links.map((link) => [routingIdOf({ ...sender, rank: link.rank }), link]),
@@ -156,6 +159,13 @@ export class Group {
     switch (frame.kind) {
       case 'hello':
         this.joining.receive(frame);
+        link.slots.offer();
+        break;
+      case 'offer':
+        link.slots.accept(frame.payload);
+        break;
+      case 'free':
+        link.release(frame.payload);
         break;
       case 'goodbye':
         link.left = true;
@@ -169,6 +179,7 @@ export class Group {
         break;
       case 'announce':
       case 'data':
+      case 'placed':
       case 'acknowledge':
         this.dispatchToOperation(frame);
         break;
@@ -229,6 +240,9 @@ export class Group {
     return this.open.size > 0 ? `in ${[...this.open.keys()].join(' and ')}` : 'between two operations';
   }
 }
+
+/** Of an endpoint such as tcp://127.0.0.1:5555. */
+const hostOf = (endpoint: string) => endpoint.slice(0, endpoint.lastIndexOf(':'));
 
 /** Joining moves no values: the ranks only agree on who they are. */
 function joiningPlan(endpoints: readonly string[]): ExchangePlan {

@@ -14,18 +14,22 @@ export class IncomingPieces {
     this.left = this.pieces.size;
   }
 
-  /** @throws FrameError where no such piece is to come */
-  take(node: TreeNode, offset: number, payload: Uint8Array): void {
+  /**
+   * A piece of this length has come.
+   * @returns where its bytes go
+   * @throws FrameError where no such piece is to come
+   */
+  take(node: TreeNode, offset: number, byteLength: number): Uint8Array {
     const place = describe(node, offset);
     const piece = this.pieces.get(place);
     if (piece === null) throw new FrameError(`the values at ${place} twice`);
     if (!piece) throw new FrameError(`values at ${place}, where this operation has none`);
     const { bytes } = piece;
-    if (payload.byteLength !== bytes.byteLength)
-      throw new FrameError(`${payload.byteLength} bytes at ${place} instead of ${bytes.byteLength}`);
-    bytes.set(payload);
+    if (byteLength !== bytes.byteLength)
+      throw new FrameError(`${byteLength} bytes at ${place} instead of ${bytes.byteLength}`);
     this.pieces.set(place, null);
     this.left--;
+    return bytes;
   }
 }
 

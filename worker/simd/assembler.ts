@@ -10,15 +10,22 @@ interface Address {
   readonly index: number;
 }
 
+/** A variable of 128 bits of a function, zero at first, by its index. */
+export interface Vector {
+  readonly index: number;
+}
+
 export interface Kernel {
   readonly name: string;
   readonly parameterCount: number;
+  readonly vectorCount: number;
   readonly body: Code;
 }
 
 const MAGIC_AND_VERSION: Code = [0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0];
 const Section = { types: 1, imports: 2, functions: 3, exports: 7, code: 10 } as const;
 const I32 = 0x7f;
+const V128 = 0x7b;
 const FUNCTION_TYPE = 0x60;
 const FUNCTION_KIND = 0;
 const MEMORY_KIND = 2;
@@ -46,10 +53,10 @@ const binary =
   (opcode: Code) =>
   (left: Code, right: Code): Code => [...left, ...right, ...opcode];
 
-const get = ({ index }: Address): Code => [0x20, ...unsigned(index)];
-const set = ({ index }: Address, value: Code): Code => [...value, 0x21, ...unsigned(index)];
+export const get = ({ index }: Address | Vector): Code => [0x20, ...unsigned(index)];
+export const set = ({ index }: Address | Vector, value: Code): Code => [...value, 0x21, ...unsigned(index)];
 
-/** Four float32 at an address. */
+/** Four float32, or other 128 bits, at an address. */
 export const load4 = (address: Address, offset = 0): Code => [
   ...get(address),
   ...simd(0x00, 4, ...unsigned(offset)),
@@ -60,6 +67,11 @@ export const store4 = (address: Address, value: Code, offset = 0): Code => [
   ...simd(0x0b, 4, ...unsigned(offset)),
 ];
 export const add4 = binary(simd(0xe4));
+
+/** Two 64-bit integers: sums, and the lower or the upper two of four unsigned 32-bit ones. */
+export const addLong2 = binary(simd(0xce));
+export const lowerLong2 = (vector: Vector): Code => [...get(vector), ...simd(0xc9)];
+export const upperLong2 = (vector: Vector): Code => [...get(vector), ...simd(0xca)];
 
 const END = 0x0b;
 const LOOP_WITHOUT_RESULT: Code = [0x03, 0x40];
@@ -80,17 +92,20 @@ export function forEach(
   return [...LOOP_WITHOUT_RESULT, ...body, ...advance, ...again, ...BRANCH_TO_START_IF, END];
 }
 
-/** A function of the addresses that are named. */
+/** A function of the addresses that are named, with so many vectors. */
 export function kernel<Name extends string>(
   name: string,
   addresses: readonly Name[],
-  body: (parameters: Readonly<Record<Name, Address>>) => Code,
+  body: (parameters: Readonly<Record<Name, Address>>, vectors: readonly Vector[]) => Code,
+  vectorCount = 0,
 ): Kernel {
   const parameters = Object.fromEntries(addresses.map((address, index) => [address, { index }]));
+  const vectors = Array.from({ length: vectorCount }, (_, index) => ({ index: addresses.length + index }));
   return {
     name,
     parameterCount: addresses.length,
-    body: body(parameters as Readonly<Record<Name, Address>>),
+    vectorCount,
+    body: body(parameters as Readonly<Record<Name, Address>>, vectors),
   };
 }
 
@@ -101,8 +116,8 @@ export function assemble(kernels: readonly Kernel[]): Uint8Array {
     ...list(Array.from({ length: parameterCount }, () => [I32])),
     ...list([]),
   ];
-  const code = ({ body }: Kernel): Code => {
-    const bytes = [...list([]), ...body, END];
+  const code = ({ body, vectorCount }: Kernel): Code => {
+    const bytes = [...list([[...unsigned(vectorCount), V128]]), ...body, END];
     return [...unsigned(bytes.length), ...bytes];
   };
   const memory = [

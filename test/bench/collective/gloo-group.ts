@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
-import { slowest, type Group } from './operation.js';
+import { together, type Group, type RankTaken } from './operation.js';
 
 /** From the compiled file to the sources, where the script is. */
 const SCRIPT = fileURLToPath(new URL('../../../../test/bench/python/gloo_rank.py', import.meta.url));
@@ -25,10 +25,10 @@ export function glooGroup(python: string, worldSize: number): Group {
     async run(operation, iterations) {
       for (const { child } of ranks) child.stdin.write(`${JSON.stringify({ ...operation, iterations })}\n`);
       const answers = await Promise.all(ranks.map(({ lines }) => lines.next()));
-      return slowest(
+      return together(
         answers.map(({ value, done }) => {
           if (done === true) throw new Error('a rank of gloo ended');
-          return JSON.parse(value) as number[];
+          return JSON.parse(value) as RankTaken;
         }),
       );
     },

@@ -5,14 +5,31 @@ export interface Operation {
   readonly bytes: number;
 }
 
+/** What a group of processes took for the same operation, again and again. */
+export interface Taken {
+  /** How long each took its slowest process. */
+  readonly milliseconds: readonly number[];
+  /** What all processes and their threads computed for one, waiting for the next included, on average. */
+  readonly cpuMilliseconds: number;
+}
+
+/** What one process took. */
+export interface RankTaken {
+  readonly milliseconds: readonly number[];
+  /** For all together. */
+  readonly cpuMilliseconds: number;
+}
+
 /** Processes that do what they are told, of one side of the comparison. */
 export interface Group {
-  /** Does it `iterations` times; resolves to how long each took its slowest process, in milliseconds. */
-  run(operation: Operation, iterations: number): Promise<number[]>;
+  run(operation: Operation, iterations: number): Promise<Taken>;
   close(): Promise<void>;
 }
 
-/** By iteration, the slowest process. @param times by process and iteration */
-export function slowest(times: readonly (readonly number[])[]): number[] {
-  return times[0]!.map((_, iteration) => Math.max(...times.map((ofProcess) => ofProcess[iteration]!)));
+export function together(ranks: readonly RankTaken[]): Taken {
+  const milliseconds = ranks[0]!.milliseconds.map((_, iteration) =>
+    Math.max(...ranks.map((rank) => rank.milliseconds[iteration]!)),
+  );
+  const cpu = ranks.reduce((sum, { cpuMilliseconds }) => sum + cpuMilliseconds, 0);
+  return { milliseconds, cpuMilliseconds: cpu / milliseconds.length };
 }

@@ -3,7 +3,7 @@ import { on, once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 
 import type { CollectiveSecurity } from '../../../worker/collective/curve.js';
-import { slowest, type Group } from './operation.js';
+import { together, type Group } from './operation.js';
 import type { RankAnswer, RankCommand } from './rank.js';
 
 class Rank {
@@ -46,7 +46,7 @@ export async function prospectGroup(worldSize: number, security: CollectiveSecur
     async run(operation, iterations) {
       for (const rank of ranks) rank.tell({ kind: 'run', operation, iterations });
       const answers = await Promise.all(ranks.map((rank) => rank.answer('times')));
-      return slowest(answers.map(({ milliseconds }) => milliseconds));
+      return together(answers);
     },
     async close() {
       await Promise.all(ranks.map((rank) => rank.close()));

@@ -3,7 +3,7 @@ import { Collective, type Peers } from '../../../worker/collective/collective.js
 import { EngineThread } from '../../../worker/compute/engine-thread.js';
 import { FlatBuffer } from '../../../worker/parameters/flat-buffer.js';
 import { runsOf } from '../../../worker/reduction/tree.js';
-import type { Operation } from './operation.js';
+import type { Operation, RankTaken } from './operation.js';
 import type { OpenReducing, ReducingEngine } from './reducing-thread.js';
 
 export type RankCommand =
@@ -14,7 +14,7 @@ export type RankCommand =
 export type RankAnswer =
   | { readonly kind: 'bound'; readonly endpoint: string; readonly publicKey: string }
   | { readonly kind: 'connected' }
-  | { readonly kind: 'times'; readonly milliseconds: readonly number[] };
+  | ({ readonly kind: 'times' } & RankTaken);
 
 type Repeat = () => Promise<unknown>;
 
@@ -42,7 +42,7 @@ async function obey(command: RankCommand): Promise<void> {
       break;
     }
     case 'run':
-      answer({ kind: 'times', milliseconds: await timed(command.operation, command.iterations) });
+      answer({ kind: 'times', ...(await timed(command.operation, command.iterations)) });
       break;
     case 'close':
       await collective.close();
@@ -53,10 +53,11 @@ async function obey(command: RankCommand): Promise<void> {
 
 const tag = (phase: number) => ({ stage: 0, step, phase });
 
-async function timed(operation: Operation, iterations: number): Promise<number[]> {
+async function timed(operation: Operation, iterations: number): Promise<RankTaken> {
   const key = JSON.stringify(operation);
   if (prepared?.key !== key) prepared = { key, repeat: await prepare(operation) };
   const milliseconds: number[] = [];
+  const before = process.cpuUsage();
   for (let iteration = 0; iteration < iterations; iteration++) {
     step++;
     await collective.allGather(tag(0), new Uint8Array(0));
@@ -64,7 +65,8 @@ async function timed(operation: Operation, iterations: number): Promise<number[]
     await prepared.repeat();
     milliseconds.push(performance.now() - start);
   }
-  return milliseconds;
+  const { user, system } = process.cpuUsage(before);
+  return { milliseconds, cpuMilliseconds: (user + system) / 1000 };
 }
 
 /** Less than a block of parameters is not cut into parts: what workers share beside gradients is gathered, then summed. */

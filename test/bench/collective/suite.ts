@@ -3,7 +3,7 @@ import { freemem } from 'node:os';
 import { sampleOf } from '../sample.js';
 import type { Measurement, Suite } from '../suite.js';
 import { glooGroup } from './gloo-group.js';
-import type { Group, Operation } from './operation.js';
+import type { Group, Operation, Taken } from './operation.js';
 import { prospectGroup } from './prospect-group.js';
 
 interface Case {
@@ -77,18 +77,24 @@ async function measure(
 ): Promise<Measurement> {
   // Warm-up.
   for (const group of [ours, theirs]) await group?.run(operation, 2);
-  const times: { ours: number[]; theirs: number[] } = { ours: [], theirs: [] };
+  const rounds: { ours: Taken[]; theirs: Taken[] } = { ours: [], theirs: [] };
   for (let round = 0; round < ROUNDS; round++) {
-    times.ours.push(...(await ours.run(operation, iterations)));
-    if (theirs) times.theirs.push(...(await theirs.run(operation, iterations)));
+    rounds.ours.push(await ours.run(operation, iterations));
+    if (theirs) rounds.theirs.push(await theirs.run(operation, iterations));
   }
-  const milliseconds = sampleOf(times.ours);
+  const milliseconds = timesOf(rounds.ours);
   const algorithmic = operation.bytes / milliseconds.median / MB;
   // What every process must send and receive at least (NCCL's convention).
   const share = (worldSize - 1) / worldSize;
   const figures = {
     'algorithmic GB/s': algorithmic,
     'bus GB/s': algorithmic * (operation.kind === 'allReduce' ? 2 * share : worldSize * share),
+    'CPU ms': cpuOf(rounds.ours),
+    ...(theirs && { 'gloo CPU ms': cpuOf(rounds.theirs) }),
   };
-  return { name, milliseconds, baseline: theirs && sampleOf(times.theirs), figures };
+  return { name, milliseconds, baseline: theirs && timesOf(rounds.theirs), figures };
 }
+
+const timesOf = (rounds: readonly Taken[]) => sampleOf(rounds.flatMap(({ milliseconds }) => milliseconds));
+const cpuOf = (rounds: readonly Taken[]) =>
+  sampleOf(rounds.map(({ cpuMilliseconds }) => cpuMilliseconds)).median;

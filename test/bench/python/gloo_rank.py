@@ -1,7 +1,7 @@
 """One process of the collective bench's other side: gloo_rank.py STORE RANK WORLD_SIZE.
 
-Reads one JSON object per line, {"kind": "allReduce" | "allGather", "bytes": n, "iterations": k}, and answers each with the list of
-milliseconds that the iterations took here. Ends with its input.
+Reads one JSON object per line, {"kind": "allReduce" | "allGather", "bytes": n, "iterations": k}, and answers each with
+{"milliseconds": what each iteration took here, "cpuMilliseconds": what this process computed for all}. Ends with its input.
 """
 
 import json
@@ -22,7 +22,7 @@ for line in sys.stdin:
         key = (command["kind"], command["bytes"])
         buffer = torch.zeros(command["bytes"] // 4)
         gathered = [torch.zeros_like(buffer) for _ in range(world_size)] if command["kind"] == "allGather" else None
-    milliseconds = []
+    milliseconds, cpu_start = [], time.process_time()
     for _ in range(command["iterations"]):
         dist.barrier()
         start = time.perf_counter()
@@ -31,5 +31,6 @@ for line in sys.stdin:
         else:
             dist.all_gather(gathered, buffer)
         milliseconds.append(1000 * (time.perf_counter() - start))
-    print(json.dumps(milliseconds), flush=True)
+    cpu = 1000 * (time.process_time() - cpu_start)
+    print(json.dumps({"milliseconds": milliseconds, "cpuMilliseconds": cpu}), flush=True)
 dist.destroy_process_group()

@@ -9,10 +9,21 @@ import type { TrainedStep, Training } from './side.js';
 
 export const EPOCHS = 2;
 
+/** Who trains, and in what portions. */
+export interface Crew {
+  readonly workers: number;
+  /** Of each. */
+  readonly threads: number;
+  readonly batchSize: number;
+  readonly epochs: number;
+}
+
+const oneWorker: Crew = { workers: 1, threads: THREADS, batchSize: BATCH_SIZE, epochs: EPOCHS };
+
 const cli = fileURLToPath(new URL('../../../deploy/cli/main.js', import.meta.url));
 
 /**
- * Trains for two epochs as a user would, with an empty cache: the first one computes the reference's answers.
+ * Trains as a user would, with an empty cache: the first epoch computes the reference's answers.
  * @param adapter the fresh one that PyTorch starts from too; null: one of our own, where the part has one
  */
 export async function trainWithProspect(
@@ -20,11 +31,12 @@ export async function trainWithProspect(
   feedback: string,
   adapter: string | null,
   directory: string,
+  crew = oneWorker,
 ): Promise<Training> {
   const place = await mkdtemp(join(directory, 'run-'));
   const runFile = join(place, 'run.yaml');
   // JSON is YAML.
-  await writeFile(runFile, JSON.stringify(runKeys(part, feedback, adapter)));
+  await writeFile(runFile, JSON.stringify(runKeys(part, feedback, adapter, crew)));
   const out = join(place, 'out');
   const env = { PROSPECT_REFERENCE_CACHE: join(place, 'cache'), NO_COLOR: '1' };
   const { peakBytes } = await runChild(process.execPath, [cli, 'train', runFile, '--out', out], env);
@@ -33,7 +45,12 @@ export async function trainWithProspect(
   return { steps, peakBytes };
 }
 
-function runKeys(part: Part, feedback: string, adapter: string | null): Record<string, unknown> {
+function runKeys(
+  part: Part,
+  feedback: string,
+  adapter: string | null,
+  { workers, threads, batchSize, epochs }: Crew,
+): Record<string, unknown> {
   const fresh = part.lora ? { lora: { r: 8, alpha: 16, target_modules: 'all-linear' } } : {};
   return {
     method: 'kto',
@@ -42,12 +59,12 @@ function runKeys(part: Part, feedback: string, adapter: string | null): Record<s
     data: { train: feedback },
     learning_rate: part.learningRate,
     lr_schedule: 'constant',
-    epochs: EPOCHS,
-    global_batch_size: BATCH_SIZE,
+    epochs,
+    global_batch_size: batchSize,
     max_length: part.maxLength,
     shuffle: false,
-    workers: 1,
-    threads_per_worker: THREADS,
+    workers,
+    threads_per_worker: threads,
     save_steps: 0,
   };
 }

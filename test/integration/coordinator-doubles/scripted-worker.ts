@@ -13,6 +13,8 @@ export type FromWorker = v1.JoinRequest.$Properties;
 /** What a test may change of a worker's behaviour. Whatever is left out happens as the contract says. */
 export interface Script {
   readonly threads?: number;
+  /** It keeps nothing in `received`: there are many, and they are told much. */
+  readonly forgets?: boolean;
   /** Answers a step's work, instead of the report that is passed in; `undefined` for no answer. */
   readonly onStep?: (
     work: v1.StepWork.$Properties,
@@ -141,7 +143,7 @@ export class ScriptedWorker {
 
   #handle(message: ToWorker): void {
     if (this.#script.loses?.(message, this) === true) return;
-    this.received.push(message);
+    if (this.#script.forgets !== true) this.received.push(message);
     const { stageStart, membership, stepWork, stepCommit, saveModel, writeCheckpoint, stop } = message;
     const { evaluationWork, sampleWork } = message;
     try {

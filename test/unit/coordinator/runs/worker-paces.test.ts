@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import fc from 'fast-check';
+import { median } from '../../../../coordinator/diagnosis/numbers.js';
 import { relativePaces } from '../../../../coordinator/runs/worker-paces.js';
 
 test('the measure is the time for a leaf over the median of the others', () => {
@@ -21,4 +23,25 @@ test('the measure is the time for a leaf over the median of the others', () => {
 
 test('one alone is compared with nobody', () => {
   assert.deepEqual([...relativePaces([{ workerId: 'worker-0', computeMs: 10, leaves: 1 }])], []);
+});
+
+test('of any number of workers, the median is that of the others', () => {
+  const anyPaces = fc.array(fc.tuple(fc.integer({ min: 1, max: 9 }), fc.integer({ min: 1, max: 3 })), {
+    minLength: 2,
+    maxLength: 12,
+  });
+  fc.assert(
+    fc.property(anyPaces, (figures) => {
+      const paces = figures.map(([computeMs, leaves], index) => ({
+        workerId: `${index}`,
+        computeMs,
+        leaves,
+      }));
+      const speeds = paces.map(({ computeMs, leaves }) => computeMs / leaves);
+      const expected = speeds.map(
+        (speed, index) => speed / median(speeds.filter((_, other) => other !== index)),
+      );
+      assert.deepEqual([...relativePaces(paces).values()], expected);
+    }),
+  );
 });

@@ -9,6 +9,7 @@ import {
   FrameError,
   hashRun,
   HEADER_BYTES,
+  KINDS,
   MAX_PAYLOAD_BYTES,
   type FrameContent,
   type Message,
@@ -24,7 +25,7 @@ const anySender: fc.Arbitrary<Sender> = fc.record({
   rank: fc.integer({ min: 0, max: 0xffff }),
 });
 const anyContent: fc.Arbitrary<FrameContent> = fc.record({
-  kind: fc.constantFrom('hello', 'announce', 'data', 'acknowledge', 'goodbye', 'farewell'),
+  kind: fc.constantFrom(...KINDS),
   tag: fc.record({ stage: uint32, step: uint32, phase: uint32 }, plain),
   node: fc.record({ firstLeaf: uint32, span: uint32 }, plain),
   offset: fc.maxSafeNat(),
