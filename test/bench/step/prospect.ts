@@ -61,6 +61,8 @@ function runKeys(
     lr_schedule: 'constant',
     epochs,
     global_batch_size: batchSize,
+    // As PyTorch's script: a batch of that side goes through the model whole.
+    micro_batch_size: BATCH_SIZE,
     max_length: part.maxLength,
     shuffle: false,
     workers,
