@@ -10,6 +10,8 @@ export interface Environment {
   readonly imageTag: string | null;
   /** Goes before the images' names. */
   readonly imagePrefix: string;
+  /** The chart's version before this one, as Helm takes it; null to upgrade from this one. */
+  readonly previousChart: string | null;
 }
 
 export function readEnvironment(env: NodeJS.ProcessEnv): Environment {
@@ -18,6 +20,7 @@ export function readEnvironment(env: NodeJS.ProcessEnv): Environment {
     tools: env['PROSPECT_K8S_TOOLS'] ?? null,
     imageTag: env['PROSPECT_K8S_IMAGE_TAG'] ?? null,
     imagePrefix: env['PROSPECT_K8S_IMAGE_PREFIX'] ?? '',
+    previousChart: env['PROSPECT_K8S_PREVIOUS_CHART'] ?? null,
   };
 }
 
