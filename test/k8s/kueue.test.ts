@@ -39,7 +39,12 @@ describe('a release whose runs Kueue admits', { skip }, () => {
     await submitted.reaches(3);
     await trial.namespace.apply(urgentJob());
     await submitted.says(/waiting for workers: /);
+    const evicted = submitted.step;
     await trial.requireSameModel(submitted);
+    const { steps } = submitted;
+    assert.ok(steps.indexOf(evicted) < steps.length - 1, 'it was in the middle');
+    const ascending = [...new Set(steps)].sort((a, b) => a - b);
+    assert.deepEqual(steps, ascending, 'no step is taken again');
     assert.equal(await release.kubectl('get', 'job', URGENT, '-o', 'jsonpath={.status.succeeded}'), '1');
   });
 });

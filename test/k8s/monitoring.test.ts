@@ -13,6 +13,7 @@ import { Prometheus } from './prometheus.js';
 import type { Release } from './release.js';
 import { scrapeConfigOf } from './scrape-config.js';
 import { Submitted } from './submitted.js';
+import { findTargets } from './targets.js';
 import { Trial } from './trial.js';
 
 const environment = readEnvironment(process.env);
@@ -35,8 +36,9 @@ const silent = [
   'ProspectWorkerFlapping',
 ];
 
-const rulesSchema = z.object({
-  groups: z.array(z.object({ rules: z.array(z.object({ alert: z.string(), expr: z.string() })) })),
+/** Loose: Prometheus gets all of it. */
+const rulesSchema = z.looseObject({
+  groups: z.array(z.looseObject({ rules: z.array(z.looseObject({ alert: z.string(), expr: z.string() })) })),
 });
 
 const dashboardSchema = z.object({
@@ -60,30 +62,36 @@ describe('a Prometheus that scrapes a run', { skip: whyNot(environment) || missi
   let release: Release;
   let prometheus: Prometheus;
   let rules: z.infer<typeof rulesSchema>;
-  let submitted: Submitted;
 
   before(async () => {
     await trial.prepare();
     release = await trial.install();
     rules = rulesSchema.parse(await specOf('prometheusrule', release.fullName));
-    const proxy = await BackgroundProgram.start('kubectl', ['proxy', '--port=0'], /serve on (\S+)/);
-    stops.unshift(() => proxy.stop());
-    const monitors = [
-      await objectOf('servicemonitor', `${release.fullName}-coordinator`),
-      await objectOf('podmonitor', `${release.fullName}-workers`),
-    ];
-    const configs = monitors.map((monitor) => scrapeConfigOf(monitor, proxy.found[1]!, INTERVAL));
-    prometheus = await Prometheus.start(configs, rules, INTERVAL);
-    stops.unshift(() => prometheus.stop());
-    submitted = new Submitted(trial.runFile, release, '--workers', '2');
+    const submitted = new Submitted(trial.runFile, release, '--workers', '2');
     stops.unshift(() => submitted.kill());
     await submitted.reaches(1);
+    prometheus = await startPrometheus();
   });
 
   after(async () => {
     for (const stop of stops) await stop();
     await trial.end('with Prometheus');
   });
+
+  /** Once the pods are there that it is to find. */
+  async function startPrometheus(): Promise<Prometheus> {
+    const proxy = await BackgroundProgram.start('kubectl', ['proxy', '--port=0'], /serve on (\S+)/);
+    stops.unshift(() => proxy.stop());
+    const targets = await findTargets(trial.namespace);
+    const monitors = [
+      await objectOf('servicemonitor', `${release.fullName}-coordinator`),
+      await objectOf('podmonitor', `${release.fullName}-workers`),
+    ];
+    const configs = monitors.map((monitor) => scrapeConfigOf(monitor, targets, proxy.found[1]!, INTERVAL));
+    const started = await Prometheus.start(configs, rules, INTERVAL);
+    stops.unshift(() => started.stop());
+    return started;
+  }
 
   async function objectOf(kind: string, name: string): Promise<unknown> {
     return JSON.parse(await release.kubectl('get', kind, name, '-o', 'json'));

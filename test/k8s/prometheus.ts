@@ -56,8 +56,8 @@ export class Prometheus {
     const flags = [`--config.file=${config}`, `--storage.tsdb.path=${join(directory, 'data')}`];
     try {
       const args = [...flags, '--web.listen-address=127.0.0.1:0'];
-      const listening = /msg="Listening on" address=(\S+)/;
-      return new Prometheus(await BackgroundProgram.start('prometheus', args, listening), directory);
+      const ready = /msg="Listening on" address=(\S+)[^]*Server is ready/;
+      return new Prometheus(await BackgroundProgram.start('prometheus', args, ready), directory);
     } catch (error) {
       rmSync(directory, { recursive: true });
       throw error;

@@ -1,5 +1,5 @@
 import { packagePath } from '../../lib/package.js';
-import type { Images } from './cluster.js';
+import type { Images } from './environment.js';
 import { succeed } from './commands.js';
 import { withJsonFile, type Namespace } from './namespace.js';
 

@@ -7,7 +7,7 @@ import { Trial } from './trial.js';
 const environment = readEnvironment(process.env);
 
 describe('releases of a cluster', { skip: whyNot(environment) }, () => {
-  const trial = new Trial(environment, { epochs: 30, save_steps: 10 });
+  const trial = new Trial(environment, { epochs: 20, save_steps: 10 });
   let first: Release;
 
   before(async () => {

@@ -1,10 +1,13 @@
 import { z } from 'zod';
+import { metaName, type Targets } from './targets.js';
 
 /** How Prometheus comes to what the operator's monitors select: without the operator, and from outside the cluster. */
 
 const relabeling = z.strictObject({
   sourceLabels: z.array(z.string()).optional(),
   targetLabel: z.string(),
+  // Kubernetes fills it in.
+  action: z.literal('replace'),
   replacement: z.string().optional(),
 });
 
@@ -44,22 +47,26 @@ const kinds = {
  * (`host:port`) `kubectl proxy` offers, and not straight to the pods.
  * @param interval in place of the monitors' own
  */
-export function scrapeConfigOf(monitor: unknown, apiServer: string, interval: string): object {
+export function scrapeConfigOf(
+  monitor: unknown,
+  targets: Targets,
+  apiServer: string,
+  interval: string,
+): object {
   const { kind, spec } = monitorSchema.parse(monitor);
   const { role, labelsOf, port } = kinds[kind];
   const { honorLabels = false, ...read } = endpointOf({ kind, spec } as Monitor);
   const selected = Object.entries(spec.selector.matchLabels).map(([label, value]) =>
-    keep(`__meta_kubernetes_${labelsOf}_label_${label.replace(/[^a-zA-Z0-9_]/g, '_')}`, value),
+    keep(`__meta_kubernetes_${labelsOf}_label_${metaName(label)}`, value),
   );
   return {
     job_name: kind,
     honor_labels: honorLabels,
     scrape_interval: interval,
     scrape_timeout: interval,
-    kubernetes_sd_configs: [
-      { role, api_server: `http://${apiServer}`, namespaces: { names: spec.namespaceSelector.matchNames } },
-    ],
+    static_configs: targets[role],
     relabel_configs: [
+      keep('__meta_kubernetes_namespace', spec.namespaceSelector.matchNames.join('|')),
       ...selected,
       keep(`__meta_kubernetes_${port}`, read.port),
       ...standardLabels,

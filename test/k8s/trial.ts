@@ -12,9 +12,8 @@ import { Submitted } from './submitted.js';
 
 /** What every file of tests needs: a cluster, a namespace in it, a run, and all of it gone in the end. */
 export class Trial {
-  cluster!: TestCluster;
+  readonly cluster: TestCluster;
   namespace!: Namespace;
-  readonly #environment: Environment;
   readonly #keys: RunKeys;
   readonly #beganMs = Date.now();
   /** Of what is there already, wherever the preparation ended. */
@@ -25,13 +24,11 @@ export class Trial {
 
   /** @param keys of the run file, beside those of the tiny run */
   constructor(environment: Environment, keys: RunKeys) {
-    this.#environment = environment;
+    this.cluster = new TestCluster(environment);
     this.#keys = keys;
   }
 
   async prepare(): Promise<void> {
-    this.cluster = await TestCluster.start(this.#environment);
-    this.#cleanUps.unshift(() => this.cluster.stop());
     this.#directory = temporaryDirectory({ after: (cleanUp) => this.#cleanUps.unshift(cleanUp) });
     this.runFile = writeTinyRun(this.#directory, { method: 'kto', keys: this.#keys }).file;
     this.namespace = await Namespace.create();
