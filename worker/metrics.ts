@@ -32,7 +32,7 @@ export class WorkerMetrics {
   });
   private readonly referenceHits = new Counter({
     name: 'prospect_reference_cache_hits_total',
-    help: 'Micro-batches of this worker whose log-probs the reference replica had in its disk cache.',
+    help: 'Micro-batches of this worker whose reference log-probs came with the work, or from the replica’s disk cache.',
     registers: [this.registry],
   });
   private readonly referenceMisses = new Counter({

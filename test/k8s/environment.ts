@@ -10,6 +10,14 @@ export interface Environment {
   readonly imageTag: string | null;
   /** Goes before the images' names. */
   readonly imagePrefix: string;
+  /** The chart's version before this one, as Helm takes it; null to upgrade from this one. */
+  readonly previousChart: string | null;
+}
+
+export interface Images {
+  readonly coordinator: string;
+  readonly worker: string;
+  readonly tag: string;
 }
 
 export function readEnvironment(env: NodeJS.ProcessEnv): Environment {
@@ -18,18 +26,28 @@ export function readEnvironment(env: NodeJS.ProcessEnv): Environment {
     tools: env['PROSPECT_K8S_TOOLS'] ?? null,
     imageTag: env['PROSPECT_K8S_IMAGE_TAG'] ?? null,
     imagePrefix: env['PROSPECT_K8S_IMAGE_PREFIX'] ?? '',
+    previousChart: env['PROSPECT_K8S_PREVIOUS_CHART'] ?? null,
   };
 }
 
-/** Why there can be no tests here; false where there can. */
-export function whyNot({ kubeconfig, tools, imageTag }: Environment): string | false {
-  if (kubeconfig === null && tools === null) {
-    return 'no cluster: set KUBECONFIG, or PROSPECT_K8S_TOOLS to have one started';
+/** What a file of tests cannot do without; false where it is there. */
+export function whyNot({ kubeconfig, imageTag }: Environment): string | false {
+  if (kubeconfig === null) {
+    return 'no cluster: set KUBECONFIG, or PROSPECT_K8S_TOOLS for `npm run test:k8s` to start one';
   }
-  if (tools === null && imageTag === null) {
-    return 'no images: set PROSPECT_K8S_IMAGE_TAG, or PROSPECT_K8S_TOOLS to have them built';
+  if (imageTag === null) {
+    return 'no images: set PROSPECT_K8S_IMAGE_TAG, or PROSPECT_K8S_TOOLS for `npm run test:k8s` to build them';
   }
   return false;
+}
+
+export function imagesOf({ imagePrefix, imageTag }: Environment): Images {
+  if (imageTag === null) throw new Error('PROSPECT_K8S_IMAGE_TAG is not set');
+  return {
+    coordinator: `${imagePrefix}prospect-coordinator`,
+    worker: `${imagePrefix}prospect-worker`,
+    tag: imageTag,
+  };
 }
 
 export function toolOf({ tools }: Environment, name: 'cluster' | 'image'): string {

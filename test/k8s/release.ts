@@ -1,54 +1,71 @@
-import { randomBytes } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { packagePath } from '../../lib/package.js';
-import type { Images, TestCluster } from './cluster.js';
+import type { Images } from './environment.js';
 import { succeed } from './commands.js';
+import { withJsonFile, type Namespace } from './namespace.js';
 
 export type Values = Readonly<Record<string, unknown>>;
 
-const RELEASE = 'demo';
+export interface ReleaseOptions {
+  /** What Helm calls it. */
+  readonly name?: string;
+  /** Beside those that make the release small enough for one machine. */
+  readonly values?: Values;
+  /** The folder of another version of the chart. */
+  readonly chart?: string;
+}
 
-/** The chart, installed in a namespace of its own. */
+interface Placed {
+  readonly name: string;
+  readonly node: string;
+}
+
+/** The chart, installed as a user does it: all parts speak mutual TLS. */
 export class Release {
-  readonly namespace: string;
+  readonly name: string;
+  readonly namespace: Namespace;
+  readonly #images: Images;
 
-  private constructor(namespace: string) {
+  private constructor(name: string, namespace: Namespace, images: Images) {
+    this.name = name;
     this.namespace = namespace;
+    this.#images = images;
   }
 
-  /** @param values beside those that make the release small enough for one machine */
   static async install(
-    cluster: TestCluster,
-    values: Values = {},
-    prepare: (namespace: string) => Promise<unknown> = () => Promise.resolve(),
+    namespace: Namespace,
+    images: Images,
+    { name = 'demo', values = {}, chart }: ReleaseOptions = {},
   ): Promise<Release> {
-    const release = new Release(`prospect-test-${randomBytes(3).toString('hex')}`);
-    await succeed('kubectl', 'create', 'namespace', release.namespace);
-    // What the chart promises of its pods.
-    const level = 'pod-security.kubernetes.io/enforce=restricted';
-    await succeed('kubectl', 'label', 'namespace', release.namespace, level);
-    await prepare(release.namespace);
-    await release.#install({ ...smallValues(cluster.images), ...values });
+    const release = new Release(name, namespace, images);
+    await release.#helm('install', values, chart);
     return release;
+  }
+
+  /** To this version of the chart, and to these values in place of those that it was installed with. */
+  async upgrade(values: Values = {}): Promise<void> {
+    await this.#helm('upgrade', values);
   }
 
   /** What names it on Prospect's command line. */
   get flags(): readonly string[] {
-    return ['--release', RELEASE, '--namespace', this.namespace];
+    return ['--release', this.name, '--namespace', this.namespace.name];
+  }
+
+  /** What the chart calls its objects after. */
+  get fullName(): string {
+    return `${this.name}-prospect`;
   }
 
   get coordinatorPod(): string {
-    return `${RELEASE}-prospect-coordinator-0`;
+    return `${this.fullName}-coordinator-0`;
   }
 
   kubectl(...args: readonly string[]): Promise<string> {
-    return succeed('kubectl', '--namespace', this.namespace, ...args);
+    return this.namespace.kubectl(...args);
   }
 
-  /** A node's pod of a run: its name, and where it runs. */
-  async podOf(runId: string, index: number): Promise<{ readonly name: string; readonly node: string }> {
+  /** A node's pod of a run, and where it runs. */
+  async podOf(runId: string, index: number): Promise<Placed> {
     const selector = `prospect.dev/run=${runId},batch.kubernetes.io/job-completion-index=${index}`;
     const columns = 'custom-columns=NAME:.metadata.name,NODE:.spec.nodeName';
     const text = await this.kubectl('get', 'pods', '-l', selector, '--no-headers', '-o', columns);
@@ -56,8 +73,25 @@ export class Release {
     return { name, node };
   }
 
+  /** Which pods a run has, and not merely what they are called. */
+  async podsOf(runId: string): Promise<readonly string[]> {
+    const path = 'jsonpath={.items[*].metadata.uid}';
+    return wordsIn(await this.kubectl('get', 'pods', '-l', `prospect.dev/run=${runId}`, '-o', path));
+  }
+
+  /** Which pods a Service leads to. */
+  async podsBehind(service: string): Promise<readonly string[]> {
+    const selector = `kubernetes.io/service-name=${service}`;
+    const path = 'jsonpath={.items[*].endpoints[*].targetRef.uid}';
+    return wordsIn(await this.kubectl('get', 'endpointslices', '-l', selector, '-o', path));
+  }
+
   async nodeOf(pod: string): Promise<string> {
     return (await this.kubectl('get', 'pod', pod, '-o', 'jsonpath={.spec.nodeName}')).trim();
+  }
+
+  async uidOf(pod: string): Promise<string> {
+    return (await this.kubectl('get', 'pod', pod, '-o', 'jsonpath={.metadata.uid}')).trim();
   }
 
   /** SHA-256 by name, of the files in a directory of the shared volume. */
@@ -73,22 +107,27 @@ export class Release {
   }
 
   async remove(): Promise<void> {
-    await succeed('helm', 'uninstall', RELEASE, '--namespace', this.namespace, '--wait');
-    await succeed('kubectl', 'delete', 'namespace', this.namespace);
+    await succeed('helm', 'uninstall', this.name, '--namespace', this.namespace.name, '--wait');
   }
 
-  async #install(values: Values): Promise<void> {
-    const directory = mkdtempSync(join(tmpdir(), 'prospect-values-'));
-    const file = join(directory, 'values.yaml');
-    // JSON is YAML.
-    writeFileSync(file, JSON.stringify(values));
-    const flags = ['--namespace', this.namespace, '--values', file, '--wait', '--timeout', '180s'];
-    try {
-      await succeed('helm', 'install', RELEASE, packagePath('charts/prospect'), ...flags);
-    } finally {
-      rmSync(directory, { recursive: true });
-    }
+  async #helm(
+    command: 'install' | 'upgrade',
+    values: Values,
+    chart = packagePath('charts/prospect'),
+  ): Promise<void> {
+    const place = ['--namespace', this.namespace.name, '--wait', '--timeout', '180s'];
+    await withJsonFile({ ...smallValues(this.#images), ...values }, (file) =>
+      succeed('helm', command, this.name, chart, ...place, '--values', file),
+    );
   }
+}
+
+/** Sorted. */
+function wordsIn(text: string): readonly string[] {
+  return text
+    .split(/\s+/)
+    .filter((word) => word !== '')
+    .sort();
 }
 
 function smallValues({ coordinator, worker, tag }: Images): Values {
@@ -105,6 +144,5 @@ function smallValues({ coordinator, worker, tag }: Images): Values {
       sharedMemorySize: '256Mi',
       terminationGracePeriodSeconds: 30,
     },
-    tls: { mode: 'none' },
   };
 }

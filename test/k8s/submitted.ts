@@ -8,17 +8,35 @@ const PATIENCE_MS = 300_000;
 
 /** A command that submits a run and follows it, as a user sees it. */
 export class Submitted {
+  readonly release: Release;
   readonly #started: Started;
   #said = '';
+  #isOver = false;
 
   constructor(runFile: string, release: Release, ...flags: readonly string[]) {
+    this.release = release;
     this.#started = startProspect(['submit', runFile, ...release.flags, ...flags]);
     this.#started.process.stderr?.on('data', (text: string) => (this.#said += text));
+    void this.#started.finished.then(() => (this.#isOver = true));
+  }
+
+  get isOver(): boolean {
+    return this.#isOver;
   }
 
   /** All that it has told so far. */
   get said(): string {
     return this.#said;
+  }
+
+  /** The steps that it has told of, in this order. */
+  get steps(): readonly number[] {
+    return [...this.#said.matchAll(/step (\d+)\/\d+/g)].map(([, step]) => Number(step));
+  }
+
+  /** The last one; 0 before the first. */
+  get step(): number {
+    return this.steps.at(-1) ?? 0;
   }
 
   /** Resolves once it has said something; rejects where it ends before. */
@@ -34,8 +52,7 @@ export class Submitted {
 
   /** Resolves once the run has committed this step, or a later one. */
   async reaches(step: number): Promise<void> {
-    const isThere = () => [...this.#said.matchAll(/step (\d+)\/\d+/g)].some(([, at]) => Number(at) >= step);
-    await this.#until(isThere, `step ${step}`);
+    await this.#until(() => this.step >= step, `step ${step}`);
   }
 
   /** Where the trained model is. */
@@ -54,9 +71,7 @@ export class Submitted {
   }
 
   async #until(condition: () => boolean, what: string): Promise<void> {
-    let isOver = false;
-    void this.#started.finished.then(() => (isOver = true));
-    await waitUntil(() => isOver || condition(), what, PATIENCE_MS);
+    await waitUntil(() => this.#isOver || condition(), what, PATIENCE_MS);
     assert.ok(condition(), `it ended before ${what}:\n${this.#said}`);
   }
 }

@@ -13,7 +13,7 @@ import { readCompletion, type ReferenceAnswer } from './answer.js';
 export interface ReferenceObserver {
   /** A stage opens whose method compares with this model: it will be asked for soon. */
   wanted(stage: number, model: ReferenceModel): void;
-  /** It answered; `cached` where it knew the answer from its disk. */
+  /** There is an answer; `cached` where nobody computed it: it came with the work, or the replica had it on its disk. */
   answered(cached: boolean): void;
   /** It is gone; what is asked of it waits for the next one. */
   lost(reason: string): void;
@@ -62,7 +62,10 @@ export class ReferenceClient {
   /** A leaf's answers, by example: those that came with the work, or else computed by the replica. */
   async answers(leaf: Leaf): Promise<readonly ReferenceAnswer[]> {
     const known = leaf.flatMap(({ reference }) => reference ?? []);
-    if (known.length === leaf.length) return known;
+    if (known.length === leaf.length) {
+      this.observer.answered(true);
+      return known;
+    }
     const own = ownSequences(leaf);
     const mismatched = mismatchedSequences(leaf);
     const logps = this.question.sharePrompts

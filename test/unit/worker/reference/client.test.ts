@@ -105,6 +105,14 @@ describe('the client of the reference replica', () => {
     assert.deepEqual(news, ['lost', 'back', 'hit', 'hit'], 'it says so once, whoever waits');
   });
 
+  test('answers that came with the work count as known ones, and nobody is asked for them', async (t) => {
+    const { client, news } = await setUp(t);
+    const [reference] = answersOf(3);
+    const leaf = leafOf(3).map((example) => ({ ...example, reference: reference! }));
+    assert.deepStrictEqual(await client.answers(leaf), [reference]);
+    assert.deepEqual(news, ['hit']);
+  });
+
   test('a request whose replica goes away is answered by the next one', async (t) => {
     const { place, client, news } = await setUp(t);
     let asked!: () => void;
