@@ -92,7 +92,9 @@ export class S3Remote implements Remote {
       const { ContentLength, ETag } = await client.send(new HeadObjectCommand({ Bucket, Key }), {
         abortSignal: signal,
       });
-      return [{ key: Key, size: ContentLength ?? 0, etag: ETag ?? '' }];
+      if (ContentLength === undefined || ETag === undefined)
+        throw new ConfigError(`${this.#name}: the store does not say its length and version`);
+      return [{ key: Key, size: ContentLength, etag: ETag }];
     }, signal);
   }
 
@@ -121,9 +123,10 @@ export class S3Remote implements Remote {
     const body = await this.#ask(async (client) => {
       const { GetObjectCommand } = await import('@aws-sdk/client-s3');
       const range = offset === 0 ? {} : { Range: `bytes=${offset}-` };
-      const { Body } = await client.send(new GetObjectCommand({ Bucket, Key, IfMatch: etag, ...range }), {
-        abortSignal: signal,
-      });
+      const command = new GetObjectCommand({ Bucket, Key, IfMatch: etag, ...range });
+      const { Body, ContentRange = '' } = await client.send(command, { abortSignal: signal });
+      if (offset > 0 && !ContentRange.startsWith(`bytes ${offset}-`))
+        throw new ConfigError(`${this.#name}: the store does not go on in the middle of a file`);
       return Body as AsyncIterable<Uint8Array>;
     }, signal);
     return onTheWay(`${this.#name}: ${posix.basename(Key)}`, body, signal);
@@ -134,6 +137,7 @@ export class S3Remote implements Remote {
       return await body(await this.#open());
     } catch (error) {
       signal.throwIfAborted();
+      if (error instanceof ConfigError) throw error;
       throw this.#refusal(error);
     }
   }

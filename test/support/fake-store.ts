@@ -33,5 +33,6 @@ export function sendContent(
   });
   const cut = cuts.next();
   if (cut === undefined) response.end(part);
-  else response.write(part.subarray(0, cut), () => setImmediate(() => response.destroy()));
+  // An end in order, after all that was written: a reset could overtake it.
+  else response.write(part.subarray(0, cut), () => response.socket?.end());
 }

@@ -20,7 +20,12 @@ export class Inbox {
     const { processId, file, secret } = decodeOffer(offer);
     const opened = openOrNull(`/proc/${processId}/fd/${file}`);
     if (opened === null) return null;
-    if (isOutbox(opened, secret)) return new Inbox(opened);
+    try {
+      if (isOutbox(opened, secret)) return new Inbox(opened);
+    } catch (error) {
+      closeSync(opened);
+      throw error;
+    }
     closeSync(opened);
     return null;
   }

@@ -1,16 +1,14 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { closeSync, ftruncateSync, openSync, unlinkSync, writeSync } from 'node:fs';
 
-import { hasCode } from '../../lib/errors.js';
+import { hasCode, isSystemError } from '../../lib/errors.js';
 import { FrameError } from './frame.js';
 import { encodeOffer, OUTBOX_BYTES, SLOT_COUNT, slotPosition } from './slots.js';
 
 /** Of the operating system's memory (tmpfs), where files are never written to a disk. */
 const DIRECTORY = '/dev/shm';
 
-/** Systems without such a directory, or where it is full or closed to this user. */
-const UNAVAILABLE = ['ENOENT', 'EACCES', 'EROFS', 'ENOSPC', 'EDQUOT'];
-const isUnavailable = (error: unknown) => UNAVAILABLE.some((code) => hasCode(error, code));
+const isOutOfMemory = (error: unknown) => ['ENOSPC', 'EDQUOT', 'ENOMEM'].some((code) => hasCode(error, code));
 
 /** Where this worker lays payloads for one peer of the same host: see `slots.ts`. */
 export class Outbox {
@@ -24,6 +22,8 @@ export class Outbox {
   private readonly unknown = new Set(Array.from({ length: SLOT_COUNT }, (_, slot) => slot));
   /** Those that the peer reads, and will free. */
   private readonly placed = new Set<number>();
+  /** The system had no memory for a payload: nothing is placed any more, so that nothing waits for a slot that is lost. */
+  private isOver = false;
 
   private constructor(private readonly file: number) {
     const secret = randomBytes(16);
@@ -35,25 +35,29 @@ export class Outbox {
   /** Null where the system has no memory of this kind. The file loses its name at once: nothing of it can be left behind. */
   static open(): Outbox | null {
     const path = `${DIRECTORY}/prospect-${randomUUID()}`;
+    let file: number | undefined;
     try {
-      const file = openSync(path, 'wx+', 0o600);
+      file = openSync(path, 'wx+', 0o600);
       unlinkSync(path);
       return new Outbox(file);
     } catch (error) {
-      if (isUnavailable(error)) return null;
+      if (file !== undefined) closeSync(file);
+      if (isSystemError(error)) return null;
       throw error;
     }
   }
 
   /** There will be a free slot, and there is none now. */
   get isFull(): boolean {
-    return this.free.length === 0 && this.placed.size > 0;
+    return !this.isOver && this.free.length === 0 && this.placed.size > 0;
   }
 
   /** Copies `payload` into a free slot. @returns the slot; null where there is none, or no memory for it: then for good */
   place(payload: Uint8Array): number | null {
-    const slot = this.free.pop();
-    if (slot === undefined || !this.write(payload, slotPosition(slot))) return null;
+    const slot = this.isOver ? undefined : this.free.pop();
+    if (slot === undefined) return null;
+    this.isOver = !this.write(payload, slotPosition(slot));
+    if (this.isOver) return null;
     this.placed.add(slot);
     this.placedBytes += payload.byteLength;
     return slot;
@@ -82,7 +86,7 @@ export class Outbox {
         written += writeSync(this.file, payload, written, payload.byteLength - written, position + written);
       return true;
     } catch (error) {
-      if (isUnavailable(error)) return false;
+      if (isOutOfMemory(error)) return false;
       throw error;
     }
   }

@@ -15,20 +15,39 @@ export interface PassedModel {
   readonly layout: Pick<ParameterLayout, 'tensors'>;
 }
 
+/** Whether a micro-batch's prompts are computed once for other completions too: of the same lengths, as far as is known here. */
+interface Sharing {
+  readonly sharePrompts: boolean;
+}
+
 /**
  * The most that activations, gradients on their way and all other tensors but the weights take at a time, in bytes, while
  * one micro-batch goes forward and backward. Nothing is computed: the model's own modules run over shapes.
  */
-export function trainingBytes(model: PassedModel, sequences: readonly Sequence[]): number {
+export function trainingBytes(
+  model: PassedModel,
+  sequences: readonly Sequence[],
+  { sharePrompts }: Sharing,
+): number {
   return peakOf(model, (languageModel, weights) => {
-    const noGradient = () => sequences.map(() => 0);
-    languageModel.forwardBackward(weights, sequences, noGradient, { add: () => undefined });
+    const forward = languageModel.hold(weights, sequences, sharePrompts ? sequences : []);
+    // The next micro-batch's prompts, while this one waits for z0.
+    if (sharePrompts) languageModel.branchedLogps(weights, sequences, sequences);
+    forward.backward(() => sequences.map(() => 0), { add: () => undefined });
+    forward.dispose();
   });
 }
 
 /** The same for a micro-batch that is only scored. */
-export function scoringBytes(model: PassedModel, sequences: readonly Sequence[]): number {
-  return peakOf(model, (languageModel, weights) => void languageModel.tokenLogps(weights, sequences));
+export function scoringBytes(
+  model: PassedModel,
+  sequences: readonly Sequence[],
+  { sharePrompts }: Sharing,
+): number {
+  return peakOf(model, (languageModel, weights) => {
+    if (sharePrompts) languageModel.branchedLogps(weights, sequences, sequences);
+    else languageModel.tokenLogps(weights, sequences);
+  });
 }
 
 function peakOf(

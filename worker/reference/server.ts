@@ -35,9 +35,12 @@ export function readSequences(request: v1.LogProbsRequest, vocabSize: number): S
 }
 
 /** Reads how many of the last sequences are branches. @throws BadRequest where one has no prompt to branch from */
-export function readBranches({ branches }: v1.LogProbsRequest, sequences: readonly Sequence[]): number {
-  const trunks = sequences.slice(0, sequences.length - branches);
-  if (branches > 0 && trunks.length === 0) {
+export function readBranches(
+  { branches }: Pick<v1.LogProbsRequest, 'branches'>,
+  sequences: readonly Sequence[],
+): number {
+  const trunks = sequences.slice(0, Math.max(0, sequences.length - branches));
+  if (trunks.length === 0) {
     throw new BadRequest(`${branches} of ${sequences.length} sequences are said to be branches of others`);
   }
   const stray = sequences.findIndex(

@@ -1,4 +1,4 @@
-import { exp, gatherRows, max, reshape, subtract, sum } from './ops.js';
+import { add, exp, gatherRows, max, reshape, slice, subtract, sum } from './ops.js';
 import { ints, read, type Tensor } from './tensor.js';
 
 /**
@@ -39,11 +39,10 @@ export function elementsAt(x: Tensor, rows: Int32Array): Tensor {
 /** Sums each column in two stages: of one after the other, a hundred thousand float32 lose two digits. */
 function sumOverRows(x: Tensor): Tensor {
   const [height, width] = x.shape as [number, number];
-  const group = largestDivisor(height, Math.floor(Math.sqrt(height)));
-  return sum(sum(reshape(x, [height / group, group, width]), 1), 0);
-}
-
-function largestDivisor(value: number, atMost: number): number {
-  for (let divisor = atMost; divisor > 1; divisor -= 1) if (value % divisor === 0) return divisor;
-  return 1;
+  const group = Math.floor(Math.sqrt(height));
+  const groups = Math.floor(height / group);
+  const grouped = reshape(slice(x, 0, 0, groups * group), [groups, group, width]);
+  const total = sum(sum(grouped, 1), 0);
+  const rest = height - groups * group;
+  return rest === 0 ? total : add(total, sum(slice(x, 0, groups * group, rest), 0));
 }

@@ -138,7 +138,7 @@ function splitsOf({ rows, config, run }: SoundStage): [StepSplit, ...StepSplit[]
 const ranks = ({ runs }: StepSplit) => runs.map((_, rank) => rank);
 
 function workerMemoryOf(
-  { policy, run }: SoundStage,
+  { config, policy, run }: SoundStage,
   splits: readonly [StepSplit, ...StepSplit[]],
   batches: readonly (readonly Sequence[])[],
   mismatched: readonly Sequence[],
@@ -146,8 +146,8 @@ function workerMemoryOf(
   const { architecture, trained, layout, frozen } = policy;
   const model = { architecture, layout: trained };
   const activationBytes = Math.max(
-    ...batches.map((batch) => trainingBytes(model, batch)),
-    mismatched.length === 0 ? 0 : scoringBytes(model, mismatched),
+    ...batches.map((batch) => trainingBytes(model, batch, config)),
+    mismatched.length === 0 ? 0 : scoringBytes(model, mismatched, config),
   );
   const load = { layout, frozen, splits, activationBytes, writesCheckpoints: run.saveSteps > 0 };
   return ranks(splits[0])
@@ -164,7 +164,7 @@ function referenceMemoryOf(
   const { architecture, trained, frozen } = reference;
   const scored = [...batches, mismatched].filter((batch) => batch.length > 0);
   const activationBytes = Math.max(
-    ...scored.map((batch) => scoringBytes({ architecture, layout: trained }, batch)),
+    ...scored.map((batch) => scoringBytes({ architecture, layout: trained }, batch, config)),
   );
   return referenceMemory(frozen === null ? [trained] : [trained, frozen], activationBytes);
 }

@@ -3,7 +3,7 @@ const notPrintable = /[\p{Cc}\p{Cs}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]
 
 /** A text that others wrote, a model for one, as one line that does to a terminal nothing but be shown. */
 export function printable(text: string): string {
-  return text.replaceAll(/\s+/gu, ' ').replaceAll(notPrintable, '').trim();
+  return text.replaceAll(/\s/gu, ' ').replaceAll(notPrintable, '').replaceAll(/ +/gu, ' ').trim();
 }
 
 /** The end of a text, of at most this many characters. */

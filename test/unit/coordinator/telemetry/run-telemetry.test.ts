@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { pino } from 'pino';
 import type { MetricsRow } from '../../../../coordinator/runs/metrics-row.js';
+import { Refusals } from '../../../../coordinator/security/refusals.js';
 import type { RunTelemetry } from '../../../../coordinator/telemetry/run-telemetry.js';
 import { Telemetry } from '../../../../coordinator/telemetry/telemetry.js';
 import { metrics } from '../../../../deploy/monitoring/metrics.js';
@@ -112,6 +114,7 @@ test('a counter of a run is there before it grows', async () => {
 
 test('the labels are those that the dashboard and the alerts know', async () => {
   const telemetry = new Telemetry(() => new Map([['running', 1]]));
+  new Refusals(telemetry.registry, pino({ enabled: false }));
   train(telemetry.ofRun('run-1'), { loss: 0.5, tokens: 100 });
   const found = new Map<string, string[]>();
   for (const { name, labels } of await seriesOf(telemetry)) {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { closeSync, fstatSync, ftruncateSync, openSync, readSync } from 'node:fs';
+import fs, { closeSync, fstatSync, ftruncateSync, openSync, readSync } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 
@@ -29,6 +30,7 @@ import {
 } from '../../../support/peer-scene.js';
 import { temporaryDirectory } from '../../../support/temporary-directory.js';
 
+const values8 = new Uint8Array(8);
 const allSlots = Uint8Array.from({ length: SLOT_COUNT }, (_, slot) => slot);
 
 function openOutbox(t: TestContext): Outbox {
@@ -59,6 +61,22 @@ function placed(index: number, slot: number): Content {
 }
 
 describe('between workers of one host', () => {
+  it('an outbox that the system has no memory for is given up: nothing waits for its slots', (t) => {
+    const outbox = openOutbox(t);
+    outbox.release(allSlots);
+    assert.notEqual(outbox.place(values8), null);
+    const full = Object.assign(new Error('no space'), { code: 'ENOSPC', syscall: 'write' });
+    const write = t.mock.method(fs, 'writeSync', () => {
+      throw full;
+    });
+    syncBuiltinESMExports();
+    assert.equal(outbox.place(values8), null);
+    write.mock.restore();
+    syncBuiltinESMExports();
+    for (let more = 0; more < SLOT_COUNT; more++) assert.equal(outbox.place(values8), null);
+    assert.equal(outbox.isFull, false, 'what comes next goes another way');
+  });
+
   it('what a peer has placed in its outbox is taken from there, and the slots are free again', async (t) => {
     const { peer, outbox, result } = await offered(t);
     for (const index of [1, 0]) await peer.send(placed(index, outbox.place(chunk(index).payload)!));

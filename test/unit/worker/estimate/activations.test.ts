@@ -70,6 +70,7 @@ class Beside implements NativeBinding {
   }
 }
 
+const apart = { sharePrompts: false };
 const sequence = (length: number, completionStart: number) => ({
   ids: Int32Array.from({ length }, (_, index) => index % 7),
   completionStart,
@@ -107,21 +108,23 @@ for (const name of [
         const loaded = loadModel(adapter === null ? directory : dirname(directory), adapter);
         beside.areWeights = false;
         loaded.model.tokenLogps(loaded.weights, leaf);
-        assert.equal(scoringBytes(passedModel(name), leaf), beside.shapes.peakBytes);
+        assert.equal(scoringBytes(passedModel(name), leaf, apart), beside.shapes.peakBytes);
         loaded.model.forwardBackward(loaded.weights, leaf, () => leaf.map(() => -1), {
           add: () => undefined,
         });
-        assert.equal(trainingBytes(passedModel(name), leaf), beside.shapes.peakBytes);
+        assert.equal(trainingBytes(passedModel(name), leaf, apart), beside.shapes.peakBytes);
         unload(loaded);
       });
     });
 
     test('grows with the tokens and the sequences, and backward needs more than forward', () => {
       const model = passedModel(name);
-      const bytes = trainingBytes(model, leaf);
-      assert.ok(trainingBytes(model, [...leaf, sequence(23, 20)]) > bytes);
-      assert.ok(trainingBytes(model, [...leaf, sequence(24, 20)]) > bytes);
-      assert.ok(scoringBytes(model, leaf) < bytes);
+      const bytes = trainingBytes(model, leaf, apart);
+      assert.ok(trainingBytes(model, [...leaf, sequence(23, 20)], apart) > bytes);
+      assert.ok(trainingBytes(model, [...leaf, sequence(24, 20)], apart) > bytes);
+      assert.ok(scoringBytes(model, leaf, apart) < bytes);
+      assert.ok(trainingBytes(model, leaf, { sharePrompts: true }) > bytes);
+      assert.ok(scoringBytes(model, leaf, { sharePrompts: true }) > scoringBytes(model, leaf, apart));
     });
   });
 }
@@ -133,7 +136,7 @@ test('a Llama layer keeps what its backward needs: by hand', () => {
   const mlp = 32 + 32 + 4 * 88 + 1;
   const saved = 2 * tokens * (attention + mlp) * 4;
   const logits = (15 + 3 + 8) * 304 * 4;
-  const bytes = trainingBytes(passedModel('models/llama'), leaf);
+  const bytes = trainingBytes(passedModel('models/llama'), leaf, apart);
   assert.ok(
     bytes > saved + logits,
     `${bytes} against ${saved} for what is kept and ${logits} for the logits`,

@@ -15,8 +15,8 @@ function expected(logits: readonly number[], label: number) {
 }
 
 describe('log-probs of labels equal the formula in float64, for very unlikely labels too', () => {
-  // 101 is prime: its sum has one stage.
-  for (const classes of [1, 6, 101, 4096]) {
+  // Squares, and numbers that leave a rest.
+  for (const classes of [1, 2, 6, 101, 4096, 8191]) {
     test(`of ${classes} classes`, (t) => {
       const random = testRandom(t);
       const count = 17;

@@ -6,6 +6,7 @@ import { beginningOf, endOf, printable } from '../../../../../deploy/cli/output/
 describe('a text that others wrote', () => {
   test('is one line, as it reads', () => {
     assert.equal(printable(' Hi,\n\n\tthere  👩‍🚀 — “ok” \r\n'), 'Hi, there 👩‍🚀 — “ok”');
+    assert.equal(printable('a\t\u0000\tb'), 'a b');
   });
 
   test('of any characters does nothing to a terminal but to be shown', () => {
