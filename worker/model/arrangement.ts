@@ -1,3 +1,4 @@
+import { elementCount } from '../parameters/layout.js';
 import { concat, gatherRows, reshape, zeros } from '../tensorflow/ops.js';
 import { ints, type Tensor } from '../tensorflow/tensor.js';
 
@@ -63,13 +64,13 @@ export class Arrangement {
   }
 
   /**
-   * [groups, length, slice] → [tokens, slices of features]: the way back, for tokens only.
+   * [.., length, slice], in whatever grouping → [tokens, slices of features]: the way back, for tokens only.
    *
    * @param groups of each slice of a token of the first sequence, which group it is in; the next sequence's are `heads` on
    */
   toTokens(x: Tensor, heads: number, groups: readonly number[]): Tensor {
-    const [groupCount, , sliceSize] = x.shape as [number, number, number];
-    const rows = reshape(x, [groupCount * this.length, sliceSize]);
+    const sliceSize = x.shape.at(-1)!;
+    const rows = reshape(x, [elementCount(x.shape) / sliceSize, sliceSize]);
     const gathered = gatherRows(rows, ints(this.tokenRows(heads, groups)));
     return reshape(gathered, [this.tokens, groups.length * sliceSize]);
   }

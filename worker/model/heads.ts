@@ -1,4 +1,4 @@
-import { elementCount, type TensorSpec } from '../parameters/layout.js';
+import type { TensorSpec } from '../parameters/layout.js';
 import { add, concat, reshape } from '../tensorflow/ops.js';
 import type { Tensor } from '../tensorflow/tensor.js';
 import type { Linear } from './linear.js';
@@ -83,11 +83,7 @@ export function fusedHeads(layer: Linear, heads: number, order: FusedOrder): Hea
       slices.forEach((ofKind, kind) =>
         ofKind.forEach((slice, head) => (groups[slice] = kind * arrangement.batch * heads + head)),
       );
-      const projected = arrangement.toTokens(
-        concat([query, key, value].map(asGroups(arrangement.length)), 0),
-        heads,
-        groups,
-      );
+      const projected = arrangement.toTokens(concat([query, key, value], 0), heads, groups);
       return layer.backward(pass, input, projected, emit);
     },
   };
@@ -143,16 +139,8 @@ export function splitGradient(x: Tensor, heads: number, { arrangement }: Pass): 
 
 /** [batch · heads, length, headDim], in whatever grouping → [tokens, heads · headDim] */
 export function mergeHeads(x: Tensor, heads: number, { arrangement }: Pass): Tensor {
-  return arrangement.toTokens(asGroups(arrangement.length)(x), heads, upTo(heads));
+  return arrangement.toTokens(x, heads, upTo(heads));
 }
-
-/** [.., length, headDim], however grouped → [groups, length, headDim] */
-const asGroups =
-  (length: number) =>
-  (x: Tensor): Tensor => {
-    const headDim = x.shape.at(-1)!;
-    return reshape(x, [elementCount(x.shape) / (length * headDim), length, headDim]);
-  };
 
 const upTo = (count: number) => Array.from({ length: count }, (_, index) => index);
 
