@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto';
 import { createReadStream, existsSync } from 'node:fs';
 import { chmod, open, rm } from 'node:fs/promises';
 import { RunError } from '../../lib/errors.js';
+import { sizeOf } from '../../lib/file-size.js';
 import { quote } from '../../lib/text.js';
-import { sizeOf } from './file-size.js';
 import { persevere } from './persevere.js';
 import { TransientError, type Checksum, type RemoteFile } from './remote.js';
 
@@ -35,7 +35,7 @@ export async function download(file: RemoteFile, target: string, options: Downlo
 
 function fetchAll(file: RemoteFile, target: string, options: DownloadOptions): Promise<void> {
   const { signal, retryDelayMs } = options;
-  const progress = () => sizeOf(target);
+  const progress = async () => (await sizeOf(target)) ?? 0;
   return persevere(() => append(file, target, options), { signal, retryDelayMs, progress });
 }
 

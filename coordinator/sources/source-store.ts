@@ -4,10 +4,10 @@ import { chmod, mkdir, rename, rm, statfs } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { isPinned, renderSource, type Source } from '../../lib/config/source.js';
 import { isSystemError, RunError } from '../../lib/errors.js';
+import { sizeOf } from '../../lib/file-size.js';
 import { withLock } from '../../lib/process/lock.js';
 import { syncDirectory } from '../../lib/sync-directory.js';
 import { download } from './download.js';
-import { sizeOf } from './file-size.js';
 import { persevere } from './persevere.js';
 import type { Remote, RemoteFile, SourceKind } from './remote.js';
 
@@ -127,7 +127,7 @@ export class SourceStore {
 
   async #requireSpace(source: Source, files: readonly RemoteFile[], incoming: string): Promise<void> {
     const { bavail, bsize, blocks } = await statfs(this.#root);
-    const held = await Promise.all(files.map(({ name }) => sizeOf(join(incoming, name))));
+    const held = await Promise.all(files.map(async ({ name }) => (await sizeOf(join(incoming, name))) ?? 0));
     const missing = sum(files.map(({ size }) => size)) - sum(held);
     // Some network file systems tell nothing.
     if (missing <= 0 || blocks === 0 || bavail * bsize - missing >= this.#keepFreeBytes) return;

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, open, rename, rm, stat, statfs } from 'node:fs/promises';
+import { mkdir, open, rename, rm, statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { ConfigError, hasCode, isSystemError, RunError } from '../../lib/errors.js';
+import { ConfigError, isSystemError, RunError } from '../../lib/errors.js';
+import { sizeOf } from '../../lib/file-size.js';
 import { syncDirectory } from '../../lib/sync-directory.js';
 import { Turns } from './turns.js';
 import { EMPTY_SHA256, type Upload } from './upload.js';
@@ -154,16 +155,6 @@ export class UploadStore {
         `the upload ${upload.sha256} cannot be kept in ${this.#root} (${error.message}): see that its disk has free space`,
       );
     }
-  }
-}
-
-/** Null where there is no such file. */
-async function sizeOf(file: string): Promise<number | null> {
-  try {
-    return (await stat(file)).size;
-  } catch (error) {
-    if (hasCode(error, 'ENOENT')) return null;
-    throw error;
   }
 }
 
