@@ -168,7 +168,6 @@ describe('in pods, a run comes to the weights of the embedded one', () => {
     await running.watch.untilCommitted(1);
     const [pod] = running.launcher.pods;
     assert.equal((await pod!.get('/readyz')).status, 200);
-    assert.doesNotMatch((await pod!.get('/metrics')).text, /prospect_reference_up/);
     await running.watch.untilCommitted(sftSteps + 1);
     const { text } = await pod!.get('/metrics');
     for (const worker of ['worker-0', 'worker-1']) {
