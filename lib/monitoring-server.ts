@@ -1,6 +1,5 @@
 import { createServer, type RequestListener, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { ConfigError } from './errors.js';
+import { listenOn } from './listen.js';
 
 export interface Monitored {
   /** Prometheus text. */
@@ -31,7 +30,6 @@ export class MonitoringServer {
     monitored: Monitored,
     others: RequestListener = unknownPath,
   ): Promise<MonitoringServer> {
-    const { host, port } = parseListen(listen);
     const server = createServer((request, response) => {
       const send = (code: number, text: string) =>
         response.writeHead(code, { 'content-type': 'text/plain; charset=utf-8' }).end(text);
@@ -45,14 +43,7 @@ export class MonitoringServer {
         );
       else others(request, response);
     });
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', (error) =>
-        reject(new ConfigError(`cannot listen on ${listen}: ${error.message}`)),
-      );
-      server.listen(port, host, resolve);
-    });
-    const bound = server.address() as AddressInfo;
-    return new MonitoringServer(server, `${host}:${bound.port}`);
+    return new MonitoringServer(server, await listenOn(server, listen));
   }
 
   async close(): Promise<void> {
@@ -63,14 +54,4 @@ export class MonitoringServer {
 
 function readiness(ready: boolean): [number, string] {
   return ready ? [200, 'ready\n'] : [503, 'not ready\n'];
-}
-
-/** Splits host:port. @throws ConfigError */
-export function parseListen(listen: string): { readonly host: string; readonly port: number } {
-  const colon = listen.lastIndexOf(':');
-  const port = Number(listen.slice(colon + 1));
-  if (colon < 1 || !Number.isInteger(port) || port < 0 || port > 65535) {
-    throw new ConfigError(`"${listen}" is not host:port, e.g. 127.0.0.1:9464`);
-  }
-  return { host: listen.slice(0, colon), port };
 }

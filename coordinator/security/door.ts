@@ -1,9 +1,4 @@
-import {
-  createServer as createNetServer,
-  type AddressInfo,
-  type Server as NetServer,
-  type Socket,
-} from 'node:net';
+import { createServer as createNetServer, type Server as NetServer, type Socket } from 'node:net';
 import { constants } from 'node:crypto';
 import {
   createServer as createTlsServer,
@@ -11,8 +6,8 @@ import {
   type Server as TlsServer,
   type TLSSocket,
 } from 'node:tls';
-import { ConfigError, messageOf } from '../../lib/errors.js';
-import { parseListen } from '../../lib/monitoring-server.js';
+import { messageOf } from '../../lib/errors.js';
+import { listenOn } from '../../lib/listen.js';
 import type { Identity } from './identity.js';
 import {
   connectionRate,
@@ -56,6 +51,8 @@ export interface DoorOptions {
  * the other end before a call is read, on which the limits depend.
  */
 export class Door {
+  /** `host:port` that it listens on. */
+  address = '';
   private readonly connections = new Map<string, Connection>();
   private readonly rate = new RateLimit(connectionRate);
   /** All of them, from their first byte on, by the address that they come from. */
@@ -85,20 +82,8 @@ export class Door {
   /** @throws ConfigError where it cannot listen there */
   static async open(options: DoorOptions): Promise<Door> {
     const door = new Door(options);
-    const { host, port } = parseListen(options.listen);
-    await new Promise<void>((resolve, reject) => {
-      door.net.once('error', (error) =>
-        reject(new ConfigError(`cannot listen on ${options.listen}: ${error.message}`)),
-      );
-      door.net.listen(port, host.replace(/^\[(.*)\]$/, '$1'), resolve);
-    });
+    door.address = await listenOn(door.net, options.listen);
     return door;
-  }
-
-  /** `host:port` that it listens on. */
-  get address(): string {
-    const { host } = parseListen(this.options.listen);
-    return `${host}:${(this.net.address() as AddressInfo).port}`;
   }
 
   /** For new connections, from now on. @throws Error where it cannot be used */

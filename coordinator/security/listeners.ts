@@ -1,8 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Server, ServerCredentials, type ChannelOptions, type ServerInterceptor } from '@grpc/grpc-js';
-import { ConfigError } from '../../lib/errors.js';
 import type { Logger } from '../../lib/log.js';
-import { parseListen } from '../../lib/monitoring-server.js';
 import { readTls } from '../../lib/security/tls-files.js';
 import { channelOptions } from '../../proto/calls.js';
 import { Door, type DoorOptions } from './door.js';
@@ -10,6 +8,7 @@ import { gate, type Recognize } from './gate.js';
 import { identityOf } from './identity.js';
 import { healthLimits, peopleLimits, workerLimits } from './limits.js';
 import type { SecurityOptions, TokenOptions } from './options.js';
+import { PlainDoor } from './plain-door.js';
 import type { Refusals } from './refusals.js';
 import { bearerToken, Tokens } from './tokens.js';
 import { watchFiles, type FileWatch } from './watched-files.js';
@@ -45,7 +44,7 @@ export class Listeners {
   tokenAddress: string | null = null;
   healthAddress: string | null = null;
   private readonly servers: Server[] = [];
-  private readonly doors: Door[] = [];
+  private readonly doors: (Door | PlainDoor)[] = [];
   private readonly watches: FileWatch[] = [];
 
   constructor(
@@ -57,9 +56,9 @@ export class Listeners {
   /** @throws ConfigError where an address is taken, or a file cannot be used. What is open then is for `close`. */
   async open({ listen, security, healthListen }: ListenOptions): Promise<void> {
     if (healthListen !== null)
-      this.healthAddress = await bindPlain(this.serverOf(this.services.health, healthLimits), healthListen);
+      this.healthAddress = await this.openPlain(healthListen, this.serverOf(this.services.health, healthLimits));
     if (security === null) {
-      this.address = await bindPlain(this.serverOf(this.services.all, {}), listen);
+      this.address = await this.openPlain(listen, this.serverOf(this.services.all, {}));
       this.localAddress = this.address;
       return;
     }
@@ -67,7 +66,7 @@ export class Listeners {
     if (security.tokens !== null) await this.openForTokens(security, security.tokens);
     if (security.localWorkers) {
       const server = this.serverOf(this.services.forWorkers, workerLimits);
-      this.localAddress = await bindPlain(server, '127.0.0.1:0');
+      this.localAddress = await this.openPlain('127.0.0.1:0', server);
     }
   }
 
@@ -83,6 +82,14 @@ export class Listeners {
     await Promise.race([closed, delay(2 * LAST_WORDS_MS, undefined, { ref: false })]);
     clearTimeout(cutOff);
     for (const door of this.doors) door.clear();
+  }
+
+  /** Returns the `host:port` that it listens on. */
+  private async openPlain(listen: string, server: Server): Promise<string> {
+    const connections = injectorOf(server);
+    const door = await PlainDoor.open(listen, (socket) => connections.injectConnection(socket));
+    this.doors.push(door);
+    return door.address;
   }
 
   private async openForCertificates(listen: string, security: SecurityOptions): Promise<void> {
@@ -162,19 +169,9 @@ export class Listeners {
   }
 }
 
-/** Takes connections that come through a door: from there on they are as plain ones. */
+/** Takes connections that come through a door: if they were encrypted, they are as plain ones from there on. */
 function injectorOf(server: Server): ReturnType<Server['createConnectionInjector']> {
   return server.createConnectionInjector(ServerCredentials.createInsecure());
-}
-
-function bindPlain(server: Server, listen: string): Promise<string> {
-  const { host, port } = parseListen(listen);
-  return new Promise((resolve, reject) => {
-    server.bindAsync(`${host}:${port}`, ServerCredentials.createInsecure(), (error, boundPort) => {
-      if (error === null) resolve(`${host}:${boundPort}`);
-      else reject(new ConfigError(`cannot listen on ${listen}: ${error.message}`));
-    });
-  });
 }
 
 function shutDown(server: Server): Promise<void> {

@@ -1,6 +1,6 @@
 import { ConfigError } from '../errors.js';
 import { isLoopback } from '../loopback.js';
-import { parseListen } from '../monitoring-server.js';
+import { parseListen } from '../listen.js';
 
 /**
  * What travels in plain text can be read and changed on its way: only on this machine, or where the operator says that

@@ -1,7 +1,7 @@
 import { credentials, type ChannelCredentials, type ChannelOptions, type Client } from '@grpc/grpc-js';
 import { ConfigError, RunError } from '../../../lib/errors.js';
 import { isLoopback } from '../../../lib/loopback.js';
-import { parseListen } from '../../../lib/monitoring-server.js';
+import { parseListen } from '../../../lib/listen.js';
 import { connect } from '../../../proto/calls.js';
 import { v1 } from '../../../proto/services.js';
 import type { ReleasePlace } from '../kubernetes/release.js';

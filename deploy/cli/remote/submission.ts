@@ -6,7 +6,7 @@ import { renderRunFile } from '../../../lib/config/render.js';
 import type { RunConfig } from '../../../lib/config/types.js';
 import { ConfigError } from '../../../lib/errors.js';
 import { isLoopback } from '../../../lib/loopback.js';
-import { parseListen } from '../../../lib/monitoring-server.js';
+import { parseListen } from '../../../lib/listen.js';
 import type { v1 } from '../../../proto/services.js';
 import { checkRun } from '../check/check.js';
 import { printable } from '../output/printable.js';

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { isLoopback } from '../../../lib/loopback.js';
-import { parseListen } from '../../../lib/monitoring-server.js';
+import { parseListen } from '../../../lib/listen.js';
 import { packagePath } from '../../../lib/package.js';
 
 const serviceSchema = z.object({
