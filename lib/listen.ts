@@ -21,9 +21,7 @@ export function parseListen(listen: string): { readonly host: string; readonly p
 export async function listenOn(server: Server, listen: string): Promise<string> {
   const { host, port } = parseListen(listen);
   await new Promise<void>((resolve, reject) => {
-    server.once('error', (error) =>
-      reject(new ConfigError(`cannot listen on ${listen}: ${error.message}`)),
-    );
+    server.once('error', (error) => reject(new ConfigError(`cannot listen on ${listen}: ${error.message}`)));
     server.listen(port, host.replace(/^\[(.*)\]$/, '$1'), resolve);
   });
   return `${host}:${(server.address() as AddressInfo).port}`;

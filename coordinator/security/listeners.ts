@@ -56,7 +56,10 @@ export class Listeners {
   /** @throws ConfigError where an address is taken, or a file cannot be used. What is open then is for `close`. */
   async open({ listen, security, healthListen }: ListenOptions): Promise<void> {
     if (healthListen !== null)
-      this.healthAddress = await this.openPlain(healthListen, this.serverOf(this.services.health, healthLimits));
+      this.healthAddress = await this.openPlain(
+        healthListen,
+        this.serverOf(this.services.health, healthLimits),
+      );
     if (security === null) {
       this.address = await this.openPlain(listen, this.serverOf(this.services.all, {}));
       this.localAddress = this.address;
