@@ -43,6 +43,7 @@ function stageKeys(stage: StageConfig): StageKeys {
     ...(stage.maxSteps === null ? { epochs: stage.epochs } : { max_steps: stage.maxSteps }),
     global_batch_size: stage.globalBatchSize,
     micro_batch_size: stage.microBatchSize,
+    ...(stage.activationMemoryGib !== null && { activation_memory: stage.activationMemoryGib }),
     ...(needsOf(objective).mismatchedPairs && { share_prompts: stage.sharePrompts }),
     max_length: stage.maxLength,
     max_prompt_length: stage.maxPromptLength,

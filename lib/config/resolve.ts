@@ -94,6 +94,7 @@ function resolveStage(stage: MergedStage, baseDir: string): StageConfig {
     maxSteps: keys.max_steps ?? null,
     epochs: keys.epochs ?? DEFAULTS.epochs,
     ...sizesOf(stage),
+    activationMemoryGib: keys.activation_memory ?? null,
     sharePrompts: sharesPrompts(stage, method),
     shuffle: keys.shuffle ?? DEFAULTS.shuffle,
     seed: keys.seed ?? DEFAULTS.seed,

@@ -270,6 +270,13 @@ export const stageSchema = z.strictObject({
       'Examples computed together. Sets the memory of a worker; global_batch_size / micro_batch_size micro-batches ' +
         'are shared out among the workers. Default 4, or global_batch_size where that is less.',
     ),
+  activation_memory: positive
+    .nullable()
+    .optional()
+    .describe(
+      'GiB on each worker for the activations of layers that a micro-batch keeps for its gradient; what does not fit is ' +
+        'computed again, which takes up to a third longer and gives the same bits. Default (or null): as much as they take.',
+    ),
   max_length: z
     .int32()
     .min(2)

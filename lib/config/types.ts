@@ -89,6 +89,8 @@ export interface StageConfig {
   readonly globalBatchSize: number;
   /** Examples computed together (a leaf of the gradient's sum). */
   readonly microBatchSize: number;
+  /** GiB on a worker for the activations that a micro-batch keeps; null for as many as there are. */
+  readonly activationMemoryGib: number | null;
   /** Whether a prompt is computed once for its own completion and for the mismatched one. */
   readonly sharePrompts: boolean;
   /** Tokens of prompt and completion together. */

@@ -12,7 +12,8 @@ const URGENT = 'prospect-test-urgent';
 const skip = whyNot(environment) || (environment.tools === null && 'PROSPECT_K8S_TOOLS installs Kueue');
 
 describe('a release whose runs Kueue admits', { skip }, () => {
-  const trial = new Trial(environment, { epochs: 15, save_steps: 10, workers: 1 });
+  /** Long enough that the second run is told to wait while the first one trains. */
+  const trial = new Trial(environment, { epochs: 60, save_steps: 40, workers: 1 });
   let release: Release;
 
   before(async () => {

@@ -139,7 +139,9 @@ describe('a Prometheus that scrapes a run', { skip: whyNot(environment) || missi
     assert.ok(series.length >= all.length);
     assert.deepEqual(await withoutData(series), []);
     for (const { name, health, state, lastError } of await prometheus.rules()) {
-      assert.deepEqual({ health, state }, { health: 'ok', state: 'inactive' }, `${name}: ${lastError}`);
+      assert.equal(health, 'ok', `${name}: ${lastError}`);
+      // Of a series with one sample as yet it may be pending: no change has been seen.
+      assert.notEqual(state, 'firing', name);
     }
   });
 

@@ -10,6 +10,7 @@ import {
   type Objective,
   type UnitTerm,
 } from '../losses/objective.js';
+import { activationBytes } from '../model/activation-budget.js';
 import { completionLogps, type CompletionLogps } from '../model/completion-logps.js';
 import type { Critic } from '../model/critic.js';
 import type {
@@ -127,6 +128,7 @@ export class PolicyEngine {
   private readonly objective: Objective;
   private readonly weights: readonly [FlatBuffer, FlatBuffer];
   private readonly bound: readonly [BoundWeights, BoundWeights];
+  private readonly activationBytes: number;
   private readonly slots: GradientSlot[] = [];
   /** Of the current weights. */
   private readonly passed = new PassedLeaves();
@@ -142,6 +144,7 @@ export class PolicyEngine {
     private readonly onFinal: (tensor: TensorFinal) => void = () => undefined,
   ) {
     this.objective = objectiveOf(requireResolved(options.stage.objective));
+    this.activationBytes = activationBytes(options.stage.activationMemoryGib);
     const loaded = this.load();
     const next = FlatBuffer.allocate(loaded.layout);
     this.loaded = loaded;
@@ -197,7 +200,7 @@ export class PolicyEngine {
     let ofBranches: readonly Float32Array[];
     if (holds) {
       this.passed.forget();
-      const forward = this.model.hold(weights, own, branches);
+      const forward = this.model.hold(weights, own, { branches, activationBytes: this.activationBytes });
       this.passed.hold(own, forward);
       ofBranches = forward.branchLogps;
     } else {
@@ -251,7 +254,9 @@ export class PolicyEngine {
       return judged.unitTerms.flatMap(({ gradients }) => gradients);
     };
     const sequences = sequencesOf(task);
-    const forward = this.passed.takeForward(sequences) ?? this.model.hold(weights, sequences);
+    const { activationBytes } = this;
+    const forward =
+      this.passed.takeForward(sequences) ?? this.model.hold(weights, sequences, { activationBytes });
     try {
       forward.backward(lossGradient, sink);
     } finally {

@@ -1,3 +1,5 @@
+import type { StageConfig } from '../../lib/config/types.js';
+import { activationBytes } from '../model/activation-budget.js';
 import type { Architecture } from '../model/architecture.js';
 import { parametersOf } from '../model/architecture.js';
 import { BoundWeights } from '../model/bound-weights.js';
@@ -16,9 +18,7 @@ export interface PassedModel {
 }
 
 /** Whether a micro-batch's prompts are computed once for other completions too: of the same lengths, as far as is known here. */
-interface Sharing {
-  readonly sharePrompts: boolean;
-}
+type Sharing = Pick<StageConfig, 'sharePrompts'>;
 
 /**
  * The most that activations, gradients on their way and all other tensors but the weights take at a time, in bytes, while
@@ -27,10 +27,14 @@ interface Sharing {
 export function trainingBytes(
   model: PassedModel,
   sequences: readonly Sequence[],
-  { sharePrompts }: Sharing,
+  { sharePrompts, activationMemoryGib }: Sharing & Pick<StageConfig, 'activationMemoryGib'>,
 ): number {
+  const options = {
+    branches: sharePrompts ? sequences : [],
+    activationBytes: activationBytes(activationMemoryGib),
+  };
   return peakOf(model, (languageModel, weights) => {
-    const forward = languageModel.hold(weights, sequences, sharePrompts ? sequences : []);
+    const forward = languageModel.hold(weights, sequences, options);
     // The next micro-batch's prompts, while this one waits for z0.
     if (sharePrompts) languageModel.branchedLogps(weights, sequences, sequences);
     forward.backward(() => sequences.map(() => 0), { add: () => undefined });

@@ -1,6 +1,7 @@
 import type { FlatBuffer } from '../parameters/flat-buffer.js';
 import type { ParameterLayout, TensorPlace, TensorSpec } from '../parameters/layout.js';
 import { dispose, keep, read, scope, type Tensor } from '../tensorflow/tensor.js';
+import { ActivationBudget, type KeptBlock } from './activation-budget.js';
 import { attentionMask } from './attention-mask.js';
 import { isTied, parametersOf, type Architecture } from './architecture.js';
 import { batchOf, branchesOf, scored, type Batch, type ScoredBatch, type Sequence } from './batch.js';
@@ -52,8 +53,13 @@ export interface HeldForward {
   dispose(): void;
 }
 
-/** A block number that no model has: nothing is saved. */
-const NEVER = Infinity;
+/** What a forward pass is held with. */
+export interface HoldOptions {
+  /** Other completions of the sequences' prompts, of which the log-probs are wanted too. Default: none. */
+  readonly branches?: readonly Sequence[];
+  /** For the activations of blocks; what does not fit is computed again by the backward. Default: as many as there are. */
+  readonly activationBytes?: number;
+}
 
 interface WalkedBatch {
   readonly pass: Pass;
@@ -64,7 +70,7 @@ interface WalkedBatch {
 interface Held {
   readonly shared: unknown[];
   /** Of each block that is trained, the lowest first. */
-  readonly saved: unknown[];
+  readonly blocks: KeptBlock[];
   readonly scores: SavedScores[];
 }
 
@@ -145,7 +151,7 @@ export class LanguageModel {
   ): { readonly trunks: Float32Array[]; readonly branches: Float32Array[] } {
     return scope(() => {
       const { walked } = this.beginWalk(weights, trunks, branches);
-      const { outputs } = this.forwardSideBySide(walked, NEVER);
+      const { outputs } = this.forwardSideBySide(walked, null);
       const [ofTrunks, ofBranches] = walked.map((one, index) => this.logpsOf(one, outputs[index]!));
       return { trunks: ofTrunks!, branches: ofBranches ?? [] };
     });
@@ -185,19 +191,21 @@ export class LanguageModel {
   hold(
     weights: BoundWeights,
     sequences: readonly Sequence[],
-    branches: readonly Sequence[] = [],
+    { branches = [], activationBytes = Infinity }: HoldOptions = {},
   ): HeldForward {
     return scope(() => {
       const { walked, shared } = this.beginWalk(weights, sequences, branches);
       const [own, others] = walked;
-      const { outputs, saved } = this.forwardSideBySide(walked, this.lowestBlock);
+      const trained = this.architecture.blocks.length - this.lowestBlock;
+      const budget = new ActivationBudget(trained, activationBytes);
+      const { outputs, kept } = this.forwardSideBySide(walked, budget);
       const branchLogps = others === undefined ? [] : this.logpsOf(others, outputs[1]!);
       const { pass, batch } = own;
       const { logps, saved: scores } = scope(() =>
         this.architecture.head.forward(pass, outputs[0]!, batch.targets),
       );
       dispose(outputs);
-      const held: Held = keep({ shared, saved, scores: [scores] });
+      const held: Held = keep({ shared, blocks: kept, scores: [scores] });
       const tokenLogps = splitBySequence(batch, logps);
       return {
         tokenLogps,
@@ -205,7 +213,7 @@ export class LanguageModel {
         backward: (lossGradient, sink) => {
           scope(() => this.backwardFrom(own, held, (states) => lossGradient(tokenLogps, states), sink));
         },
-        dispose: () => dispose([held.shared.splice(0), held.saved.splice(0), held.scores.splice(0)]),
+        dispose: () => dispose([held.shared.splice(0), held.blocks.splice(0), held.scores.splice(0)]),
       };
     });
   }
@@ -296,33 +304,33 @@ export class LanguageModel {
 
   /** Through embedding and blocks, keeping one block's activations at a time. */
   private forward(pass: Pass, batch: Batch): Tensor {
-    return this.forwardSideBySide([{ pass, batch }], NEVER).outputs[0]!;
+    return this.forwardSideBySide([{ pass, batch }], null).outputs[0]!;
   }
 
   /**
    * The same of several batches, of which later ones may need what a block made of earlier ones; with what the backward of
-   * the first batch needs of each block from `savesFrom` on.
+   * the first batch needs of each block that is trained, unless there is no backward: then `budget` is null.
    */
   private forwardSideBySide(
     walked: readonly { readonly pass: Pass; readonly batch: Batch }[],
-    savesFrom: number,
-  ): { readonly outputs: Tensor[]; readonly saved: unknown[] } {
+    budget: ActivationBudget | null,
+  ): { readonly outputs: Tensor[]; readonly kept: KeptBlock[] } {
     const { embedding, blocks } = this.architecture;
-    const saved: unknown[] = [];
+    const kept: KeptBlock[] = [];
     let outputs = walked.map(({ pass, batch }) => embedding.forward(pass, batch.ids));
     blocks.forEach((block, index) => {
-      const saves = index >= savesFrom;
       const inputs = outputs;
+      const isKept = budget !== null && index >= this.lowestBlock;
       const step = scope(() => {
         const steps = walked.map(({ pass }, i) => block.forward(pass, inputs[i]!));
-        return { outputs: steps.map(({ output }) => output), saved: saves ? steps[0]!.saved : null };
+        const ofFirst = isKept ? budget.keep(index - this.lowestBlock, inputs[0]!, steps[0]!.saved) : null;
+        return { outputs: steps.map(({ output }) => output), kept: ofFirst };
       });
-      // A block that is saved has its input with it.
-      dispose(saves ? inputs.slice(1) : inputs);
+      dispose(isKept ? inputs.slice(1) : inputs);
       outputs = step.outputs;
-      if (saves) saved.push(step.saved);
+      if (step.kept !== null) kept.push(step.kept);
     });
-    return { outputs, saved };
+    return { outputs, kept };
   }
 
   /** The passes of sequences, and of other completions of their prompts behind it. */
@@ -369,14 +377,14 @@ export class LanguageModel {
     const trainsHead = this.places.has(head.weight.name);
     const fromHead = scope(() => head.backward(pass, scores, batch.targets, perTarget, trainsHead, emit));
     dispose(held.scores.splice(0));
-    this.backward(pass, batch, held.saved, fromHead, emit);
+    this.backward(pass, batch, held.blocks, fromHead, emit);
   }
 
   /** From the head's gradients down to the lowest block that is trained, taking each block's activations away and freeing them. */
   private backward(
     pass: Pass,
     batch: Batch,
-    saved: unknown[],
+    kept: KeptBlock[],
     { inputGradient, weightGradient }: HeadGradients,
     emit: EmitGradient,
   ): void {
@@ -384,8 +392,12 @@ export class LanguageModel {
     const tied = isTied(this.architecture);
     if (!tied && weightGradient !== null) emit(head.weight.name, () => weightGradient);
     const gradient = blocks.slice(this.lowestBlock).reduceRight((upper, block) => {
-      const lower = scope(() => block.backward(pass, saved.at(-1), upper, emit));
-      dispose([upper, saved.pop()]);
+      const { input, whole } = kept.at(-1)!;
+      const lower = scope(() => {
+        const { saved } = whole ?? block.forward(pass, input);
+        return block.backward(pass, saved, upper, emit);
+      });
+      dispose([upper, kept.pop()]);
       return lower;
     }, inputGradient);
     if (this.trainsEmbedding) {

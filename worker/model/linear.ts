@@ -1,7 +1,7 @@
 import type { TensorSpec } from '../parameters/layout.js';
 import { add, matMul, sum } from '../tensorflow/ops.js';
 import type { Tensor } from '../tensorflow/tensor.js';
-import type { EmitGradient, Module, Pass } from './module.js';
+import type { EmitGradient, Pass } from './module.js';
 
 /** A linear layer as a model describes it. */
 export interface LinearSpec {
@@ -45,14 +45,5 @@ export function linear({ name, inputs, outputs, bias: hasBias, storage }: Linear
       if (hasBias) emit(bias, () => sum(gradient, 0));
       return matMul(gradient, pass.weight(weight), { transposeB: !outputsFirst });
     },
-  };
-}
-
-/** A linear layer that keeps its input itself. */
-export function linearModule(layer: Linear): Module<Tensor> {
-  return {
-    parameters: layer.parameters,
-    forward: (pass, input) => ({ output: layer.forward(pass, input), saved: input }),
-    backward: (pass, input, gradient, emit) => layer.backward(pass, input, gradient, emit),
   };
 }

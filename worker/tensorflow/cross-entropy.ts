@@ -1,5 +1,5 @@
 import { add, exp, gatherRows, max, reshape, slice, subtract, sum } from './ops.js';
-import { ints, read, type Tensor } from './tensor.js';
+import { dispose, ints, read, scope, type Tensor } from './tensor.js';
 
 /**
  * log softmax(x)[label] of each column of logits, and what its gradient is made of:
@@ -18,13 +18,17 @@ export interface LabelLogps {
  * The log-prob of each column's label. Classes stand in rows: the product that makes logits of a large vocabulary is about
  * three times as fast that way as the other.
  *
- * @param logits [classes, n]
+ * @param logits [classes, n]; used up
  */
 export function labelLogps(logits: Tensor, labels: Int32Array): LabelLogps {
   const highest = max(logits, 0, { keepDims: true });
-  const exponentials = exp(subtract(logits, highest));
+  const ofLabel = scope(() => read(elementsAt(logits, labels)));
+  // Nothing else in a pass is as large: no more than two of these at a time.
+  const shifted = subtract(logits, highest);
+  dispose(logits);
+  const exponentials = exp(shifted);
+  dispose(shifted);
   const totals = read(sumOverRows(exponentials));
-  const ofLabel = read(elementsAt(logits, labels));
   const ofHighest = read(highest);
   const logps = Float32Array.from(labels, (_, i) => ofLabel[i]! - ofHighest[i]! - Math.log(totals[i]!));
   return { logps, exponentials, totals };

@@ -2,6 +2,9 @@ import { elementCount } from '../parameters/layout.js';
 import { Dtype } from './binding.js';
 import { loadTensorFlow } from './load.js';
 
+/** Of float32 and int32. */
+const BYTES_PER_VALUE = 4;
+
 /** A handle on values that TensorFlow holds. It lives until its scope ends or `dispose` is called. */
 export class Tensor {
   constructor(
@@ -50,6 +53,13 @@ export function keep<T>(tensors: T): T {
     for (const made of scopes) made.delete(tensor);
   });
   return tensors;
+}
+
+/** Bytes of the values of tensors (a tensor, or arrays and plain objects of tensors, also with repeats). */
+export function bytesOf(tensors: unknown): number {
+  const distinct = new Set<Tensor>();
+  forEachTensor(tensors, (tensor) => distinct.add(tensor));
+  return [...distinct].reduce((bytes, { shape }) => bytes + BYTES_PER_VALUE * elementCount(shape), 0);
 }
 
 /** Registers a new handle with the innermost scope. Outside of any scope whoever made it disposes of it. */

@@ -159,7 +159,7 @@ export function decoderMlp(prefix: string, config: DecoderConfig, linear: Linear
   const { hiddenSize, intermediateSize, bias } = config;
   const named = (part: string, inputs: number, outputs: number): Linear =>
     linear({ name: `${prefix}.mlp.${part}`, inputs, outputs, bias: bias.mlp, storage: 'outputs-first' });
-  return gatedMlp<unknown>({
+  return gatedMlp({
     gate: named('gate_proj', hiddenSize, intermediateSize),
     activation: activations[config.activation],
     up: named('up_proj', hiddenSize, intermediateSize),

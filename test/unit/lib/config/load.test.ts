@@ -83,6 +83,7 @@ describe('a run file', () => {
           epochs: 3,
           globalBatchSize: 16,
           microBatchSize: 4,
+          activationMemoryGib: null,
           sharePrompts: false,
           maxLength: 1024,
           maxPromptLength: 512,

@@ -112,6 +112,7 @@ function stage(isFirst: boolean): fc.Arbitrary<StageConfig> {
     weightDecay: double(0, false),
     maxGradNorm: double(0, false),
     onNonfinite: fc.constantFrom('fail', 'skip'),
+    activationMemoryGib: fc.option(double(0, true)),
     samples: fc.option(
       record({ everySteps: count(), prompts: count(), maxNewTokens: count(), temperature: double(0, false) }),
     ),

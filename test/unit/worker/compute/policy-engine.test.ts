@@ -49,6 +49,7 @@ const stage: StageConfig & { readonly model: string } = {
   epochs: 1,
   globalBatchSize: 3,
   microBatchSize: 1,
+  activationMemoryGib: null,
   sharePrompts: false,
   maxLength: 32,
   maxPromptLength: 16,

@@ -70,7 +70,7 @@ class Beside implements NativeBinding {
   }
 }
 
-const apart = { sharePrompts: false };
+const apart = { sharePrompts: false, activationMemoryGib: null };
 const sequence = (length: number, completionStart: number) => ({
   ids: Int32Array.from({ length }, (_, index) => index % 7),
   completionStart,
@@ -123,7 +123,7 @@ for (const name of [
       assert.ok(trainingBytes(model, [...leaf, sequence(23, 20)], apart) > bytes);
       assert.ok(trainingBytes(model, [...leaf, sequence(24, 20)], apart) > bytes);
       assert.ok(scoringBytes(model, leaf, apart) < bytes);
-      assert.ok(trainingBytes(model, leaf, { sharePrompts: true }) > bytes);
+      assert.ok(trainingBytes(model, leaf, { ...apart, sharePrompts: true }) > bytes);
       assert.ok(scoringBytes(model, leaf, { sharePrompts: true }) > scoringBytes(model, leaf, apart));
     });
   });
@@ -133,7 +133,7 @@ test('a Llama layer keeps what its backward needs: by hand', () => {
   // 2 layers, hidden 32, 4 heads of 8, 2 of keys, inner 88, vocabulary 304 (models/llama/config.json).
   const [tokens, length] = [23 * 3, 23];
   const attention = 32 + 32 + 32 + 16 + 16 + 4 * length + 32 + 1;
-  const mlp = 32 + 32 + 4 * 88 + 1;
+  const mlp = 32 + 32 + 2 * 88 + 1;
   const saved = 2 * tokens * (attention + mlp) * 4;
   const logits = (15 + 3 + 8) * 304 * 4;
   const bytes = trainingBytes(passedModel('models/llama'), leaf, apart);
@@ -142,6 +142,21 @@ test('a Llama layer keeps what its backward needs: by hand', () => {
     `${bytes} against ${saved} for what is kept and ${logits} for the logits`,
   );
   assert.ok(bytes < 3 * (saved + logits));
+});
+
+test('a budget of activations lowers what a micro-batch takes, layer by layer', () => {
+  const { architecture, layout } = passedModel('models/llama');
+  const blocks = Array.from({ length: 6 }, () => architecture.blocks).flat();
+  const bytesWith = (activationMemoryGib: number | null) =>
+    trainingBytes({ architecture: { ...architecture, blocks }, layout }, leaf, {
+      ...apart,
+      activationMemoryGib,
+    });
+  const whole = bytesWith(null);
+  assert.equal(bytesWith(1), whole);
+  const least = bytesWith(1e-9);
+  const some = bytesWith((0.5 * whole) / 2 ** 30);
+  assert.ok(least < some && some < whole, `${least} with no layer, ${some} with some, ${whole} with all`);
 });
 
 test('the shapes of all ops are known', () => {

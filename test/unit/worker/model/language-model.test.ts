@@ -78,7 +78,7 @@ for (const name of ['gpt2', 'gpt_neox', 'llama', 'llama_bf16_sharded', 'mistral'
       const { model, weights } = loaded;
       const start = liveTensors();
       const branches = [sequence(1, 0, 7, 8)];
-      const forward = model.hold(weights, batch, branches);
+      const forward = model.hold(weights, batch, { branches });
       const { branches: branchLogps } = model.branchedLogps(weights, batch, branches);
       assert.deepEqual(forward.branchLogps, branchLogps);
       const gradients = new Map<string, Float32Array>();
@@ -90,8 +90,43 @@ for (const name of ['gpt2', 'gpt_neox', 'llama', 'llama_bf16_sharded', 'mistral'
       model.forwardBackward(weights, batch, (logps) => logps, {
         add: ({ name: tensor }, gradient) => assert.deepEqual(gradients.get(tensor), read(gradient), tensor),
       });
-      model.hold(weights, batch, branches).dispose();
+      model.hold(weights, batch, { branches }).dispose();
       assert.equal(liveTensors(), start);
+    });
+
+    test('a budget of activations changes no bit, and what it leaves out is freed', () => {
+      const { model, weights } = loaded;
+      const start = liveTensors();
+      const branches = [sequence(1, 0, 7, 8)];
+      const hold = (activationBytes?: number) => {
+        const forward = model.hold(weights, batch, {
+          branches,
+          ...(activationBytes !== undefined && { activationBytes }),
+        });
+        const held = liveTensors() - start;
+        const gradients = new Map<string, Float32Array>();
+        forward.backward((logps) => logps, {
+          add: ({ name: tensor }, gradient) => gradients.set(tensor, read(gradient)),
+        });
+        const { tokenLogps, branchLogps } = forward;
+        forward.dispose();
+        assert.equal(liveTensors(), start);
+        return { held, result: { tokenLogps, branchLogps, gradients } };
+      };
+      const whole = hold();
+      const none = hold(0);
+      assert.ok(none.held < whole.held, `${none.held} tensors are held, of ${whole.held}`);
+      assert.deepEqual(none.result, whole.result);
+      // Room for something between.
+      const helds = [4, 8, 16, 32, 64].map((kib) => {
+        const some = hold(kib * 2 ** 10);
+        assert.deepEqual(some.result, whole.result);
+        return some.held;
+      });
+      assert.deepEqual(
+        helds,
+        helds.toSorted((a, b) => a - b),
+      );
     });
 
     test('a token’s log-prob does not depend on the tokens after it', () => {

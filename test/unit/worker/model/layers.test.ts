@@ -9,7 +9,7 @@ import { embedding, scaledEmbedding, withPositions } from '../../../../worker/mo
 import { head } from '../../../../worker/model/head.js';
 import { fusedHeads, normedHeads, separateHeads, type FusedOrder } from '../../../../worker/model/heads.js';
 import { layerNorm } from '../../../../worker/model/layer-norm.js';
-import { linear, linearModule } from '../../../../worker/model/linear.js';
+import { linear } from '../../../../worker/model/linear.js';
 import { gatedMlp, mlp } from '../../../../worker/model/mlp.js';
 import type { Module } from '../../../../worker/model/module.js';
 import { rmsNorm } from '../../../../worker/model/rms-norm.js';
@@ -18,6 +18,7 @@ import { reshape } from '../../../../worker/tensorflow/ops.js';
 import { floats, read, scope } from '../../../../worker/tensorflow/tensor.js';
 import { testRandom } from '../random.js';
 import { assertGradients, dot, type Values } from './finite-differences.js';
+import { linearModule } from './linear-module.js';
 import { assertModuleGradients, collector, passOver, randomValues } from './module-gradients.js';
 
 const shape = { lengths: [3, 5, 2], features: 8, rotated: 4 };
