@@ -56,6 +56,7 @@ async function probe(packageRoot: string, env: Environment): Promise<Probed> {
     ...env,
     TF_CPP_MIN_LOG_LEVEL: '0',
     TF_FORCE_GPU_ALLOW_GROWTH: 'true',
+    TF_ENABLE_ONEDNN_OPTS: '1',
   });
   if (finished.exitCode !== 0) throw new ConfigError(`TensorFlow cannot be loaded: ${reasonOf(finished)}`);
   const report = parseReport(finished.stdout);

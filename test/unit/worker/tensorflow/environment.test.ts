@@ -8,7 +8,7 @@ test('the fingerprint names the library, the device and the threads', () => {
   configureThreads(2);
   const { tensorflowVersion, device, threads } = readFingerprint(2);
   assert.match(tensorflowVersion, /^\d+\.\d+\.\d+/);
-  assert.match(device, /^(CPU( [a-z0-9_]+)+|GPU .+)$/);
+  assert.match(device, /^(CPU with oneDNN( [a-z0-9_]+)+|GPU .+)$/);
   assert.equal(threads, 2);
 });
 
