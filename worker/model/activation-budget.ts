@@ -7,19 +7,32 @@ export interface KeptBlock {
   readonly whole: { readonly saved: unknown } | null;
 }
 
+/** What a pass would keep. */
+interface Wishes {
+  /** How many blocks are trained. */
+  readonly blocks: number;
+  /** Of what the head scores targets by. */
+  readonly scoresBytes: number;
+}
+
 /**
- * Which blocks of a pass are kept whole for the backward, and which go forward again (Chen et al. 2016, arXiv:1604.06174):
- * as many of the uppermost, which are needed first, as the budget has room for. The result is the same to the bit.
+ * What of a pass is kept for the backward, and what is computed again (Chen et al. 2016, arXiv:1604.06174): the head's scores,
+ * which cost more to have again than any block as large, and as many of the uppermost blocks, which are needed first, as
+ * there is room for. The result is the same to the bit.
  */
 export class ActivationBudget {
+  readonly keepsScores: boolean;
+  private readonly blocks: number;
+  private readonly bytesForBlocks: number;
   /** The lowest block that is kept whole; known from the first block on, as all are as large. */
   private wholeFrom: number | null = null;
 
-  /** @param blocks that are trained; @param bytes of all that is kept of them, if the inputs alone need not more */
-  constructor(
-    private readonly blocks: number,
-    private readonly bytes: number,
-  ) {}
+  /** @param bytes of all that is kept, if the inputs of the blocks alone need not more */
+  constructor(bytes: number, { blocks, scoresBytes }: Wishes) {
+    this.blocks = blocks;
+    this.keepsScores = scoresBytes <= bytes;
+    this.bytesForBlocks = this.keepsScores ? bytes - scoresBytes : bytes;
+  }
 
   /** @param index of the block among those that are trained, from the lowest on */
   keep(index: number, input: Tensor, saved: unknown): KeptBlock {
@@ -28,7 +41,7 @@ export class ActivationBudget {
   }
 
   private wholeBlocks(inputBytes: number, wholeBytes: number): number {
-    const left = this.bytes - this.blocks * inputBytes;
+    const left = this.bytesForBlocks - this.blocks * inputBytes;
     return Math.min(this.blocks, Math.max(0, Math.floor(left / (wholeBytes - inputBytes))));
   }
 }

@@ -7,7 +7,9 @@ import type { EmitGradient, Module, Pass } from './module.js';
 import { softcap } from './softcap.js';
 
 /** Targets whose logits are in memory at a time. A constant: another number gives other bits. */
-const TARGETS_PER_CHUNK = 1024;
+const TARGETS_PER_CHUNK = 256;
+/** What more targets were scored by is computed again by the backward: it would be larger than all else. */
+const MOST_KEPT_TARGETS = 1024;
 
 /** What is scored: row `rows[i]` of the activations predicts token `labels[i]`. */
 export interface Targets {
@@ -32,8 +34,8 @@ interface Saved<Norm> {
   readonly norm: Norm;
   /** Normalized activations of the targets, [targets, hidden]. */
   readonly hidden: Tensor;
-  /** Of all targets, where they fit one chunk; otherwise the backward computes them again. */
-  readonly scores: Scores | null;
+  /** Of each chunk; null where the backward computes them again. */
+  readonly scores: readonly Scores[] | null;
 }
 
 /** From the last activations to the log-probs of the targets: norm, product with the vocabulary's weight, softmax. */
@@ -42,8 +44,19 @@ export interface Head<Norm = unknown> {
   readonly parameters: readonly TensorSpec[];
   /** [vocabulary, hidden] */
   readonly weight: TensorSpec;
-  /** Log-probs of the targets, in their order. */
-  forward(pass: Pass, input: Tensor, targets: Targets): { logps: Float32Array; saved: Saved<Norm> };
+  /** Bytes of what so many targets are scored by, where it may be kept; otherwise 0. */
+  keptBytes(targets: number): number;
+  /**
+   * Log-probs of the targets, in their order.
+   *
+   * @param keepsScores whether what they are scored by is kept for the backward, where it may be
+   */
+  forward(
+    pass: Pass,
+    input: Tensor,
+    targets: Targets,
+    keepsScores: boolean,
+  ): { logps: Float32Array; saved: Saved<Norm> };
   /**
    * @param logpGradients dLoss/dlogp of each target
    * @param trainsWeight whether the gradient of the vocabulary's weight is needed
@@ -121,33 +134,36 @@ export function head<Norm>(
     parameters: norm.parameters,
     weight,
 
-    forward(pass, input, { rows, labels }) {
+    keptBytes: (targets) => (mayKeep(targets) ? BYTES_PER_VALUE * weight.shape[0]! * targets : 0),
+
+    forward(pass, input, { rows, labels }, keepsScores) {
       const { output: hidden, saved: savedNorm } = norm.forward(pass, gatherRows(input, ints(rows)));
       const logps = new Float32Array(rows.length);
-      const chunks = chunksOf(rows.length, targetsPerChunk);
-      let scores: Scores | null = null;
-      for (const { start, count } of chunks) {
-        scores = scope(() => {
-          const ofChunk = score(pass, slice(hidden, 0, start, count), labels.subarray(start, start + count));
-          logps.set(ofChunk.logps, start);
-          return chunks.length === 1 ? ofChunk : null;
-        });
-      }
-      return { logps, saved: { norm: savedNorm, hidden, scores } };
+      const keeps = keepsScores && mayKeep(rows.length);
+      const kept = chunksOf(rows.length, targetsPerChunk).map(({ start, count }) =>
+        scope(() => {
+          const scores = score(pass, slice(hidden, 0, start, count), labels.subarray(start, start + count));
+          logps.set(scores.logps, start);
+          return keeps ? scores : null;
+        }),
+      );
+      const scores = kept.filter((ofChunk) => ofChunk !== null);
+      return { logps, saved: { norm: savedNorm, hidden, scores: keeps ? scores : null } };
     },
 
     backward(pass, saved, { rows, labels }, logpGradients, trainsWeight, emit) {
       const { norm: savedNorm, hidden, scores } = saved;
       const hiddenGradients: Tensor[] = [];
       let weightGradient: Tensor | null = null;
-      for (const { start, count } of chunksOf(rows.length, targetsPerChunk)) {
+      for (const [index, { start, count }] of chunksOf(rows.length, targetsPerChunk).entries()) {
         const [ofHidden, ofWeight] = scope(() => {
           const chunk = {
             hidden: slice(hidden, 0, start, count),
             labels: labels.subarray(start, start + count),
             logpGradients: logpGradients.subarray(start, start + count),
           };
-          return scoreBackward(pass, scores ?? score(pass, chunk.hidden, chunk.labels), chunk, trainsWeight);
+          const ofChunk = scores?.[index] ?? score(pass, chunk.hidden, chunk.labels);
+          return scoreBackward(pass, ofChunk, chunk, trainsWeight);
         });
         hiddenGradients.push(ofHidden);
         weightGradient = addInto(weightGradient, ofWeight);
@@ -175,6 +191,10 @@ interface ScoredChunk {
   /** dLoss/dlogp of each target */
   readonly logpGradients: Float32Array;
 }
+
+const BYTES_PER_VALUE = 4;
+
+const mayKeep = (targets: number): boolean => targets <= MOST_KEPT_TARGETS;
 
 const column = (values: Float32Array): Tensor => floats([values.length, 1], values);
 

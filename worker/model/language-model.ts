@@ -57,7 +57,7 @@ export interface HeldForward {
 export interface HoldOptions {
   /** Other completions of the sequences' prompts, of which the log-probs are wanted too. Default: none. */
   readonly branches?: readonly Sequence[];
-  /** For the activations of blocks; what does not fit is computed again by the backward. Default: as many as there are. */
+  /** For activations; what does not fit is computed again by the backward. Default: as many as there are. */
   readonly activationBytes?: number;
 }
 
@@ -133,7 +133,7 @@ export class LanguageModel {
       const batch = scored(sequences, this.architecture);
       const { pass } = this.beginPass(weights, batch);
       const output = this.forward(pass, batch);
-      const { logps, saved } = this.architecture.head.forward(pass, output, batch.targets);
+      const { logps, saved } = this.architecture.head.forward(pass, output, batch.targets, false);
       return use(splitBySequence(batch, logps), { hidden: saved.hidden, counts: batch.targetCounts });
     });
   }
@@ -196,13 +196,16 @@ export class LanguageModel {
     return scope(() => {
       const { walked, shared } = this.beginWalk(weights, sequences, branches);
       const [own, others] = walked;
-      const trained = this.architecture.blocks.length - this.lowestBlock;
-      const budget = new ActivationBudget(trained, activationBytes);
+      const { blocks, head } = this.architecture;
+      const budget = new ActivationBudget(activationBytes, {
+        blocks: blocks.length - this.lowestBlock,
+        scoresBytes: head.keptBytes(walked[0].batch.targets.rows.length),
+      });
       const { outputs, kept } = this.forwardSideBySide(walked, budget);
       const branchLogps = others === undefined ? [] : this.logpsOf(others, outputs[1]!);
       const { pass, batch } = own;
       const { logps, saved: scores } = scope(() =>
-        this.architecture.head.forward(pass, outputs[0]!, batch.targets),
+        head.forward(pass, outputs[0]!, batch.targets, budget.keepsScores),
       );
       dispose(outputs);
       const held: Held = keep({ shared, blocks: kept, scores: [scores] });
@@ -358,7 +361,7 @@ export class LanguageModel {
   /** Log-prob of every completion token, by sequence, from what came out of the last block. */
   private logpsOf({ pass, batch }: WalkedBatch, output: Tensor): Float32Array[] {
     return scope(() =>
-      splitBySequence(batch, this.architecture.head.forward(pass, output, batch.targets).logps),
+      splitBySequence(batch, this.architecture.head.forward(pass, output, batch.targets, false).logps),
     );
   }
 

@@ -116,7 +116,7 @@ function ofHead(layer: Head, same: PlainModule): Case {
     explicit: (values, outputGradient) =>
       scope(() => {
         const pass = passFor(values, specs);
-        const { logps, saved } = layer.forward(pass, pass.weight(INPUT.name), targets);
+        const { logps, saved } = layer.forward(pass, pass.weight(INPUT.name), targets, true);
         const { gradients, emit } = collector();
         const found = layer.backward(pass, saved, targets, outputGradient, true, emit);
         gradients.set(INPUT.name, read(found.inputGradient));

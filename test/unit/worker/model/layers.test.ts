@@ -157,13 +157,16 @@ describe('the backward of every layer equals finite differences of its forward',
     });
   }
 
-  for (const [targetsPerChunk, logitCap] of [
-    [100, null],
-    [3, null],
-    [100, 1.5],
-    [3, 1.5],
+  for (const [targetsPerChunk, logitCap, keepsScores] of [
+    [100, null, true],
+    [3, null, true],
+    [3, null, false],
+    [100, 1.5, true],
+    [3, 1.5, true],
+    [3, 1.5, false],
   ] as const) {
-    test(`head, ${targetsPerChunk} targets to a chunk, logits bounded by ${logitCap ?? 'nothing'}`, (t) => {
+    const how = `logits bounded by ${logitCap ?? 'nothing'}, ${keepsScores ? 'kept' : 'computed again'}`;
+    test(`head, ${targetsPerChunk} targets to a chunk, ${how}`, (t) => {
       const random = testRandom(t);
       const weight = { name: 'vocabulary', shape: [11, 8] };
       const layer = head(rmsNorm('norm', 8, 1e-5), weight, { targetsPerChunk, logitCap });
@@ -174,13 +177,13 @@ describe('the backward of every layer equals finite differences of its forward',
       const value = (at: Values) =>
         scope(() => {
           const pass = passOver(at, specs, shape);
-          return dot(layer.forward(pass, pass.weight('input'), targets).logps, coefficients);
+          return dot(layer.forward(pass, pass.weight('input'), targets, false).logps, coefficients);
         });
       const gradients = (at: Values) =>
         scope(() => {
           const pass = passOver(at, specs, shape);
           const { gradients, emit } = collector();
-          const { saved } = layer.forward(pass, pass.weight('input'), targets);
+          const { saved } = layer.forward(pass, pass.weight('input'), targets, keepsScores);
           const found = layer.backward(pass, saved, targets, coefficients, true, emit);
           return gradients
             .set('input', read(found.inputGradient))
