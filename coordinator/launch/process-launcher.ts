@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { spawnChild } from '../../lib/process/child.js';
-import { allocatorEnvironment } from '../../lib/process/allocator.js';
+import { withHugePages } from '../../lib/process/huge-pages.js';
 import { isServing } from '../../proto/health.js';
 import { makeSocketDirectory } from './socket-directory.js';
 import type {
@@ -53,7 +53,7 @@ export class ProcessLauncher implements Launcher, ReplicaLauncher {
     args.push('--listen-host', '127.0.0.1', '--threads', String(threads));
     // What stays on this machine needs no encryption, which costs time.
     args.push('--collective-security', 'plain');
-    return spawnChild({ name: workerId, entry: workerEntry, args, env: allocatorEnvironment(), logFile });
+    return spawnChild({ name: workerId, entry: workerEntry, args, env: withHugePages(), logFile });
   }
 
   launchReference(spec: ReferenceSpec): LaunchedReference {
@@ -62,7 +62,7 @@ export class ProcessLauncher implements Launcher, ReplicaLauncher {
     const args = ['--model', modelDir, '--socket', socket, '--threads', String(threads)];
     if (adapterDir !== null) args.push('--adapter', adapterDir);
     const { referenceEntry: entry } = this.#options;
-    const child = spawnChild({ name, entry, args, env: allocatorEnvironment(), logFile });
+    const child = spawnChild({ name, entry, args, env: withHugePages(), logFile });
     return { ...child, socket, isServing: (timeoutMs) => isServing(`unix:${socket}`, timeoutMs) };
   }
 

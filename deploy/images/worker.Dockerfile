@@ -47,7 +47,7 @@ FROM ${NODE_IMAGE} AS base
 LABEL org.opencontainers.image.title="Prospect worker" \
       org.opencontainers.image.licenses="Apache-2.0"
 # The library lies in the cache, read-only; the reference's answers go to a folder of it that can be a volume.
-ENV NODE_ENV=production PROSPECT_CACHE=/opt/prospect/cache GLIBC_TUNABLES=glibc.malloc.hugetlb=1:glibc.malloc.arena_max=1
+ENV NODE_ENV=production PROSPECT_CACHE=/opt/prospect/cache GLIBC_TUNABLES=glibc.malloc.hugetlb=1
 WORKDIR /opt/prospect
 RUN ln -s /opt/prospect/dist/deploy/cli/main.js /usr/local/bin/prospect \
  && install -d -o 1000 -g 1000 /var/lib/prospect cache/reference
