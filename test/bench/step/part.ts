@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { packagePath } from '../../../lib/package.js';
 import { writeTinyModel } from '../../../deploy/demo/tiny-model.js';
 
-export const partNames = ['full', 'lora', 'tiny'] as const;
+export const partNames = ['full', 'lean', 'lora', 'tiny'] as const;
 export type PartName = (typeof partNames)[number];
 
 /** What is trained, on both sides. */
@@ -18,6 +18,8 @@ export interface Part {
   readonly steps: number;
   readonly learningRate: number;
   readonly lora: boolean;
+  /** GiB for activations on our side; null for as many as there are. */
+  readonly activationMemory: number | null;
   /** Compare with the best that PyTorch does too: logits of completions only, the reference before the clock. */
   readonly best: boolean;
 }
@@ -26,6 +28,9 @@ export const BATCH_SIZE = 8;
 export const THREADS = 2;
 
 const seed = 1;
+
+/** Of the part `lean`: what the head keeps, and the inputs of the layers, which all go forward again. */
+const leanGib = 0.3;
 
 /** Layers that make the demo's model one of 1 M parameters. */
 const tinyLayers = 5;
@@ -56,10 +61,12 @@ export async function preparePart(
     const tiny = join(directory, 'tiny-model');
     const data = packagePath('deploy/demo/data');
     await writeTinyModel(tiny, data, seed, { layers: tinyLayers });
-    const fixed = { maxLength: 128, steps: 64, learningRate: 1e-4, lora: false, best: false };
+    const fixed = { maxLength: 128, steps: 64, learningRate: 1e-4, lora: false, best: false, activationMemory: null };
     return { name, model: tiny, feedback: join(data, 'feedback.jsonl'), ...fixed };
   }
   const lora = name === 'lora';
-  const fixed = { maxLength: 256, steps: 8, learningRate: lora ? 1e-4 : 1e-5, lora, best: true };
+  const activationMemory = name === 'lean' ? leanGib : null;
+  const learningRate = lora ? 1e-4 : 1e-5;
+  const fixed = { maxLength: 256, steps: 8, learningRate, lora, best: name !== 'lean', activationMemory };
   return { name, model: model!, feedback: feedback!, ...fixed };
 }

@@ -64,6 +64,7 @@ function runKeys(
     // As PyTorch's script: a batch of that side goes through the model whole.
     micro_batch_size: BATCH_SIZE,
     max_length: part.maxLength,
+    activation_memory: part.activationMemory,
     shuffle: false,
     workers,
     threads_per_worker: threads,

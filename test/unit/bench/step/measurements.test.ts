@@ -13,6 +13,7 @@ const part: Part = {
   steps: 3,
   learningRate: 1e-5,
   lora: false,
+  activationMemory: null,
   best: true,
 };
 

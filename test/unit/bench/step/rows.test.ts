@@ -11,7 +11,7 @@ import { temporaryDirectory } from '../../../support/temporary-directory.js';
 async function partOf(directory: string, rows: readonly unknown[]): Promise<Part> {
   const feedback = join(directory, 'given.jsonl');
   await writeFile(feedback, rows.map((row) => `${JSON.stringify(row)}\n`).join('\n'));
-  const fixed = { steps: 1, learningRate: 1e-3, lora: false, best: false };
+  const fixed = { steps: 1, learningRate: 1e-3, lora: false, best: false, activationMemory: null };
   return { name: 'tiny', model: fixturePath('models/llama'), feedback, maxLength: 16, ...fixed };
 }
 
