@@ -61,7 +61,14 @@ export async function preparePart(
     const tiny = join(directory, 'tiny-model');
     const data = packagePath('deploy/demo/data');
     await writeTinyModel(tiny, data, seed, { layers: tinyLayers });
-    const fixed = { maxLength: 128, steps: 64, learningRate: 1e-4, lora: false, best: false, activationMemory: null };
+    const fixed = {
+      maxLength: 128,
+      steps: 64,
+      learningRate: 1e-4,
+      lora: false,
+      best: false,
+      activationMemory: null,
+    };
     return { name, model: tiny, feedback: join(data, 'feedback.jsonl'), ...fixed };
   }
   const lora = name === 'lora';
