@@ -16,6 +16,7 @@ import type { OpenPolicy, PolicyEngine, TensorFinal } from './compute/policy-eng
 import { WorkerMetrics } from './metrics.js';
 import type { ReferenceObserver } from './reference/client.js';
 import { tellSupervisor } from './supervisor/notices.js';
+import { startRecording } from './profile/recorder.js';
 import { configureThreads, readFingerprint } from './tensorflow/environment.js';
 import { CoordinatorLink } from './trainer/coordinator-link.js';
 import { Session } from './trainer/session.js';
@@ -130,6 +131,7 @@ function observeReference(metrics: WorkerMetrics, log: Logger): ReferenceObserve
 /** Joins the run and trains until the coordinator says stop. Returns the exit code. */
 async function work(options: WorkerOptions, log: Logger): Promise<number> {
   configureThreads(options.threads);
+  startRecording(() => ({ process: options.workerId, thread: 'main', peakFlops: null }));
   // Loads TensorFlow: where that fails, nothing is open yet that would keep the process.
   const fingerprint = readFingerprint(options.threads);
   const metrics = new WorkerMetrics();

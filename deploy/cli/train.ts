@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
@@ -12,6 +13,7 @@ import { requireNoRun, runEmbedded } from './embedded/run-embedded.js';
 import { showEvaluation } from './evaluation/show.js';
 import { lastStageModels, type StageModels } from './last-stage.js';
 import type { Terminal } from './output/terminal.js';
+import { profileDirectory, writeProfile } from './profile/write.js';
 
 export interface TrainOptions {
   readonly runFile: string;
@@ -21,6 +23,8 @@ export interface TrainOptions {
   readonly skipBadRows: boolean;
   /** Go on with the run that `outputDir` holds. */
   readonly resume: boolean;
+  /** Record what the workers do in the first steps. */
+  readonly profile: boolean;
 }
 
 /**
@@ -28,7 +32,7 @@ export interface TrainOptions {
  * that changed for held-out rows. Returns the directories of the last stage's models.
  */
 export async function train(options: TrainOptions, terminal: Terminal): Promise<StageModels> {
-  const { runFile, overrides, skipBadRows, resume } = options;
+  const { runFile, overrides, skipBadRows, resume, profile } = options;
   const config = loadRunFile(runFile, { set: overrides, cores: availableParallelism() });
   const outputDir = resolve(options.outputDir);
   if (resume) requireSameRun(config, outputDir, runFile);
@@ -39,8 +43,14 @@ export async function train(options: TrainOptions, terminal: Terminal): Promise<
     outputDir,
     skipBadRows,
     resume: resume ? { workers: config.workers } : null,
+    profileDir: profile ? profileDirectory(outputDir) : null,
   };
-  await runEmbedded(run, terminal.err);
+  try {
+    await runEmbedded(run, terminal.err);
+  } finally {
+    // Of a run that was stopped too.
+    if (profile && existsSync(outputDir)) await writeProfile(outputDir, terminal.out);
+  }
   await showEvaluation(outputDir, config.stages.length, terminal.out);
   return lastStageModels(config, outputDir);
 }

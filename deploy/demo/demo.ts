@@ -46,6 +46,7 @@ export async function runDemo(out: string | null, terminal: Terminal): Promise<v
       outputDir,
       skipBadRows: false,
       resume: false,
+      profile: false,
     },
     terminal,
   );

@@ -1,5 +1,6 @@
 import { parentPort, Worker } from 'node:worker_threads';
 import { ConfigError, messageOf, RunError } from '../../lib/errors.js';
+import { endRecordedStep, recorded } from '../profile/recorder.js';
 
 /**
  * An engine lives on a compute thread, where its calls may block for seconds; the main thread, where heartbeats and
@@ -54,8 +55,13 @@ function fromPlain({ name, message, stack }: PlainError): Error {
 /**
  * Thread side: opens an engine when asked to, in place of the one before, and answers calls to it one after the other.
  * What the engine emits goes to the listener of the call that it works on.
+ *
+ * @param lastOfStep the method that is called last in each step
  */
-export function serveEngine(open: (options: never, emit: (event: unknown) => void) => Engine): void {
+export function serveEngine(
+  open: (options: never, emit: (event: unknown) => void) => Engine,
+  lastOfStep: string | null = null,
+): void {
   const port = parentPort;
   if (port === null) throw new Error('serveEngine runs on a worker thread only');
   let engine: Engine | null = null;
@@ -79,7 +85,8 @@ export function serveEngine(open: (options: never, emit: (event: unknown) => voi
     let answer: Answer;
     current = id;
     try {
-      answer = { id, ok: true, value: call(method, args) };
+      answer = { id, ok: true, value: recorded(method ?? 'open', () => call(method, args)) };
+      if (method !== null && method === lastOfStep) endRecordedStep();
     } catch (error) {
       answer = { id, ok: false, error: toPlain(error) };
     }

@@ -1,5 +1,6 @@
 import type { FlatBuffer } from '../parameters/flat-buffer.js';
 import type { ParameterLayout, TensorPlace, TensorSpec } from '../parameters/layout.js';
+import { recorded } from '../profile/recorder.js';
 import { dispose, keep, read, scope, type Tensor } from '../tensorflow/tensor.js';
 import { ActivationBudget, type KeptBlock } from './activation-budget.js';
 import { attentionMask } from './attention-mask.js';
@@ -133,7 +134,9 @@ export class LanguageModel {
       const batch = scored(sequences, this.architecture);
       const { pass } = this.beginPass(weights, batch);
       const output = this.forward(pass, batch);
-      const { logps, saved } = this.architecture.head.forward(pass, output, batch.targets, false);
+      const { logps, saved } = recorded('head forward', () =>
+        this.architecture.head.forward(pass, output, batch.targets, false),
+      );
       return use(splitBySequence(batch, logps), { hidden: saved.hidden, counts: batch.targetCounts });
     });
   }
@@ -204,8 +207,8 @@ export class LanguageModel {
       const { outputs, kept } = this.forwardSideBySide(walked, budget);
       const branchLogps = others === undefined ? [] : this.logpsOf(others, outputs[1]!);
       const { pass, batch } = own;
-      const { logps, saved: scores } = scope(() =>
-        head.forward(pass, outputs[0]!, batch.targets, budget.keepsScores),
+      const { logps, saved: scores } = recorded('head forward', () =>
+        scope(() => head.forward(pass, outputs[0]!, batch.targets, budget.keepsScores)),
       );
       dispose(outputs);
       const held: Held = keep({ shared, blocks: kept, scores: [scores] });
@@ -320,15 +323,18 @@ export class LanguageModel {
   ): { readonly outputs: Tensor[]; readonly kept: KeptBlock[] } {
     const { embedding, blocks } = this.architecture;
     const kept: KeptBlock[] = [];
-    let outputs = walked.map(({ pass, batch }) => embedding.forward(pass, batch.ids));
+    let outputs = recorded('embedding forward', () =>
+      walked.map(({ pass, batch }) => embedding.forward(pass, batch.ids)),
+    );
     blocks.forEach((block, index) => {
       const inputs = outputs;
       const isKept = budget !== null && index >= this.lowestBlock;
-      const step = scope(() => {
+      const forward = () => {
         const steps = walked.map(({ pass }, i) => block.forward(pass, inputs[i]!));
         const ofFirst = isKept ? budget.keep(index - this.lowestBlock, inputs[0]!, steps[0]!.saved) : null;
         return { outputs: steps.map(({ output }) => output), kept: ofFirst };
-      });
+      };
+      const step = recorded('block forward', () => scope(forward), index);
       dispose(isKept ? inputs.slice(1) : inputs);
       outputs = step.outputs;
       if (step.kept !== null) kept.push(step.kept);
@@ -360,9 +366,11 @@ export class LanguageModel {
 
   /** Log-prob of every completion token, by sequence, from what came out of the last block. */
   private logpsOf({ pass, batch }: WalkedBatch, output: Tensor): Float32Array[] {
-    return scope(() =>
-      splitBySequence(batch, this.architecture.head.forward(pass, output, batch.targets, false).logps),
+    const { head } = this.architecture;
+    const { logps } = recorded('head forward', () =>
+      scope(() => head.forward(pass, output, batch.targets, false)),
     );
+    return splitBySequence(batch, logps);
   }
 
   private backwardFrom(
@@ -378,7 +386,9 @@ export class LanguageModel {
     const states = { hidden: scores.hidden, counts: batch.targetCounts };
     const perTarget = spreadOverTargets(batch, lossGradient(states));
     const trainsHead = this.places.has(head.weight.name);
-    const fromHead = scope(() => head.backward(pass, scores, batch.targets, perTarget, trainsHead, emit));
+    const fromHead = recorded('head backward', () =>
+      scope(() => head.backward(pass, scores, batch.targets, perTarget, trainsHead, emit)),
+    );
     dispose(held.scores.splice(0));
     this.backward(pass, batch, held.blocks, fromHead, emit);
   }
@@ -394,17 +404,18 @@ export class LanguageModel {
     const { embedding, blocks, head } = this.architecture;
     const tied = isTied(this.architecture);
     if (!tied && weightGradient !== null) emit(head.weight.name, () => weightGradient);
-    const gradient = blocks.slice(this.lowestBlock).reduceRight((upper, block) => {
+    const gradient = blocks.slice(this.lowestBlock).reduceRight((upper, block, index) => {
       const { input, whole } = kept.at(-1)!;
-      const lower = scope(() => {
-        const { saved } = whole ?? block.forward(pass, input);
-        return block.backward(pass, saved, upper, emit);
-      });
+      const forward = () => recorded('block forward again', () => block.forward(pass, input));
+      const backward = () => block.backward(pass, (whole ?? forward()).saved, upper, emit);
+      const lower = recorded('block backward', () => scope(backward), this.lowestBlock + index);
       dispose([upper, kept.pop()]);
       return lower;
     }, inputGradient);
     if (this.trainsEmbedding) {
-      embedding.backward(pass, batch.ids, gradient, tied ? weightGradient : null, emit);
+      recorded('embedding backward', () =>
+        embedding.backward(pass, batch.ids, gradient, tied ? weightGradient : null, emit),
+      );
     }
   }
 }
@@ -419,7 +430,7 @@ function emitter(places: ReadonlyMap<string, TensorPlace>, sink: GradientSink): 
     const place = places.get(name);
     if (place === undefined) return;
     const gradient = compute();
-    sink.add(place, gradient);
+    recorded('gradient into its slot', () => sink.add(place, gradient));
     dispose(gradient);
   };
 }

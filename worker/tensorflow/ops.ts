@@ -1,3 +1,5 @@
+import { elementCount } from '../parameters/layout.js';
+import { countFlops } from '../profile/recorder.js';
 import { boolAttribute, Dtype, intAttribute, typeAttribute, type Attribute } from './binding.js';
 import { loadTensorFlow } from './load.js';
 import { floats, ints, intScalar, Tensor, track } from './tensor.js';
@@ -62,8 +64,11 @@ function product(name: string, flagA: string, flagB: string) {
   const attributes = flags.map((a) =>
     flags.map((b) => [FLOAT, boolAttribute(flagA, a), boolAttribute(flagB, b)]),
   );
-  return (a: Tensor, b: Tensor, { transposeA = false, transposeB = false }: Transposes = {}): Tensor =>
-    execute([a, b], attributes[Number(transposeA)]![Number(transposeB)]);
+  return (a: Tensor, b: Tensor, { transposeA = false, transposeB = false }: Transposes = {}): Tensor => {
+    const result = execute([a, b], attributes[Number(transposeA)]![Number(transposeB)]);
+    countFlops(2 * elementCount(result.shape) * a.shape.at(transposeA ? -2 : -1)!);
+    return result;
+  };
 }
 
 /** [m, k] × [k, n] → [m, n] */

@@ -2,6 +2,7 @@ import { RunError } from '../../lib/errors.js';
 import { v1 } from '../../proto/services.js';
 import { CollectiveError } from '../collective/collective-error.js';
 import type { Place } from '../parameters/optimizer-part.js';
+import { endRecordedStep, recordedWait } from '../profile/recorder.js';
 import { Mailbox } from './mailbox.js';
 import { evaluateRows } from './evaluation.js';
 import type { LeafAnswers } from './leaf-inputs.js';
@@ -103,7 +104,7 @@ export class Generation {
   private async run(): Promise<void> {
     try {
       await this.enter();
-      for (;;) await (await this.work.next())();
+      for (;;) await (await recordedWait('wait for work', this.work.next()))();
     } catch (error) {
       if (error instanceof GenerationOver) return;
       if (!(error instanceof CollectiveError)) throw error;
@@ -166,7 +167,8 @@ export class Generation {
     const outcome = await trainStep(task, answers, context, { ...start, signal: this.over.signal });
     state.propose(task.step);
     this.events.send({ stepReport: reportOf(task, outcome, this.number) });
-    await this.commits.next();
+    await recordedWait('wait for the commit', this.commits.next());
+    endRecordedStep();
     this.events.onStep(task, outcome);
   }
 }

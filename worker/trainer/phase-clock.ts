@@ -1,3 +1,5 @@
+import { recordedWait } from '../profile/recorder.js';
+
 /** Milliseconds that a step spent waiting for each of its phases. */
 export interface PhaseTimes {
   readonly reference: number;
@@ -24,7 +26,7 @@ export class PhaseClock {
   async time<T>(phase: Phase, work: Promise<T> | null): Promise<T | null> {
     const start = performance.now();
     try {
-      return await work;
+      return work === null ? null : await recordedWait(phase, work);
     } finally {
       this.times[phase] += performance.now() - start;
     }

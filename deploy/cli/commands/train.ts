@@ -10,6 +10,7 @@ interface Options {
   readonly set: readonly string[];
   readonly skipBadRows?: boolean;
   readonly resume?: boolean;
+  readonly profile?: boolean;
 }
 
 export function trainCommand(terminal: Terminal): Command {
@@ -21,8 +22,9 @@ export function trainCommand(terminal: Terminal): Command {
     .option('--set <key=value>', 'set a key of the run file; may be given again', collect, [])
     .option('--skip-bad-rows', 'count rows that cannot be read, and go on without them')
     .option('--resume', 'go on with the run that --out holds, after its last committed step')
+    .option('--profile', 'record where the time of the first steps goes: a table, and profile.json in --out')
     .addHelpText('after', help)
-    .action(async (runFile: string, { out, workers, set, skipBadRows, resume }: Options) => {
+    .action(async (runFile: string, { out, workers, set, skipBadRows, resume, profile }: Options) => {
       const overrides = workers === undefined ? set : [...set, `workers=${workers}`];
       const options = {
         runFile,
@@ -30,6 +32,7 @@ export function trainCommand(terminal: Terminal): Command {
         outputDir: out,
         skipBadRows: skipBadRows === true,
         resume: resume === true,
+        profile: profile === true,
       };
       const { after } = await train(options, terminal);
       terminal.out.line(`trained model: ${after}`);

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { sourcesCache } from '../../../lib/cache-root.js';
 import { ConfigError, messageOf, RunError } from '../../../lib/errors.js';
 import { describeExit, spawnChild, type Child, type ProcessExit } from '../../../lib/process/child.js';
+import { PROFILE_VARIABLE } from '../../../lib/profile.js';
 import { logFileOf } from '../../../coordinator/runs/output-directory.js';
 import { hasEnded } from '../../../coordinator/runs/state.js';
 import { connect } from '../../../proto/calls.js';
@@ -36,6 +37,8 @@ export interface EmbeddedRun {
   readonly skipBadRows: boolean;
   /** Go on with the run that the output directory holds, with this many workers, instead of starting it. */
   readonly resume: { readonly workers: number } | null;
+  /** Where the threads of workers record what they do; null for no such record. */
+  readonly profileDir: string | null;
 }
 
 /** Longest time that the coordinator has to stop its workers and close its journal before it is killed. */
@@ -127,7 +130,7 @@ class Attempt {
 
   /** Follows the run to its end, and the coordinator to its own. Returns how the coordinator died, if it did. */
   private async withCoordinator(): Promise<RunError | null> {
-    const coordinator = spawnCoordinator(this.run.outputDir);
+    const coordinator = spawnCoordinator(this.run);
     this.coordinator = coordinator;
     try {
       await this.follow(coordinator);
@@ -207,7 +210,7 @@ function exitWithin(timeoutMs: number, { exited }: Child): Promise<ProcessExit |
   return Promise.race([exited, delay(timeoutMs, null, { ref: false })]);
 }
 
-function spawnCoordinator(outputDir: string): Child {
+function spawnCoordinator({ outputDir, profileDir }: EmbeddedRun): Child {
   const args = ['--state-dir', join(outputDir, 'state'), '--listen', '127.0.0.1:0'];
   args.push('--sources-dir', sourcesCache(process.env));
   args.push('--metrics-listen', '127.0.0.1:0');
@@ -222,7 +225,7 @@ function spawnCoordinator(outputDir: string): Child {
     entry: entry('coordinator/main.js'),
     args,
     // Its page is for this machine: a token that is meant for a service does not close it.
-    env: { PROSPECT_PAGE_TOKEN: '' },
+    env: { PROSPECT_PAGE_TOKEN: '', [PROFILE_VARIABLE]: profileDir ?? '' },
     logFile: coordinatorLog(outputDir),
   });
 }

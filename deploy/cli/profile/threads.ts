@@ -1,0 +1,31 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { RunError } from '../../../lib/errors.js';
+import { profiledThreadSchema, spanSchema, type ProfiledThread, type Span } from '../../../lib/profile.js';
+
+/** What one thread of a process has recorded. */
+export interface RecordedThread extends ProfiledThread {
+  readonly spans: readonly Span[];
+}
+
+/** All threads of a directory, by process; none where there is no directory. @throws RunError for a file of something else */
+export async function readThreads(directory: string): Promise<RecordedThread[]> {
+  const names = await readdir(directory).catch(() => []);
+  const threads = await Promise.all(names.sort().map((name) => readThread(join(directory, name))));
+  // Only the main thread of a process knows its name.
+  const nameOf = new Map(
+    threads.filter(({ thread }) => thread === 'main').map(({ pid, process }) => [pid, process]),
+  );
+  return threads.map((thread) => ({ ...thread, process: nameOf.get(thread.pid) ?? thread.process }));
+}
+
+async function readThread(file: string): Promise<RecordedThread> {
+  // A process that was killed has left its last line unfinished.
+  const [first = '', ...rest] = (await readFile(file, 'utf8')).split('\n').slice(0, -1);
+  try {
+    const spans = rest.map((line) => spanSchema.parse(JSON.parse(line)));
+    return { ...profiledThreadSchema.parse(JSON.parse(first)), spans };
+  } catch {
+    throw new RunError(`${file} is not what a thread records`);
+  }
+}

@@ -1,0 +1,34 @@
+import { z } from 'zod';
+
+/**
+ * How processes that are profiled tell what they did: each thread writes a file of lines into the directory that this variable
+ * of its environment names, a ProfiledThread first and its spans after it. Without it, nothing is recorded.
+ */
+export const PROFILE_VARIABLE = 'PROSPECT_PROFILE_DIR';
+
+/** Steps that a thread records, from its first one on: a whole run would make a file without end. */
+export const PROFILED_STEPS = 4;
+
+export const profiledThreadSchema = z.strictObject({
+  process: z.string(),
+  pid: z.int(),
+  thread: z.string(),
+  /** Floating-point operations in a second that one large matrix product reaches on this thread; null for none. */
+  peakFlops: z.number().positive().nullable(),
+});
+export type ProfiledThread = z.infer<typeof profiledThreadSchema>;
+
+export const spanSchema = z.strictObject({
+  /** What was done, the same for all blocks and steps. */
+  part: z.string(),
+  /** Which of the model's blocks; null for none. */
+  block: z.int().nullable(),
+  /** How many steps the thread had begun, from 1. */
+  step: z.int().positive(),
+  /** Microseconds since 1970. */
+  startUs: z.number(),
+  durationUs: z.number().nonnegative(),
+  /** Floating-point operations of matrix products, without those of spans inside of it. */
+  flops: z.number().nonnegative(),
+});
+export type Span = z.infer<typeof spanSchema>;

@@ -1,0 +1,77 @@
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { partsOf } from '../../../../../deploy/cli/profile/parts.js';
+import { readThreads, type RecordedThread } from '../../../../../deploy/cli/profile/threads.js';
+import { traceOf } from '../../../../../deploy/cli/profile/trace.js';
+import type { Span } from '../../../../../lib/profile.js';
+import { temporaryDirectory } from '../../../../support/temporary-directory.js';
+
+const span = (
+  part: string,
+  step: number,
+  [startUs, durationUs]: readonly [number, number],
+  more: Partial<Span> = {},
+): Span => ({ part, block: null, step, startUs, durationUs, flops: 0, ...more });
+
+const compute: RecordedThread = {
+  process: 'worker-0',
+  pid: 7,
+  thread: 'compute',
+  peakFlops: 4e9,
+  spans: [
+    span('commit', 1, [0, 900_000]),
+    span('block backward', 2, [1_001_000, 6_000], { block: 1, flops: 12e6 }),
+    span('gradient into its slot', 2, [1_002_000, 1_000]),
+    span('leafGradient', 2, [1_000_000, 10_000]),
+    span('commit', 2, [1_015_000, 5_000]),
+  ],
+};
+
+test('parts are what spans take without those inside of them, of a step behind the first', () => {
+  const parts = partsOf([compute]).map(({ name, milliseconds, share, ofPeak }) => [
+    name,
+    milliseconds,
+    share,
+    ofPeak,
+  ]);
+  assert.deepEqual(parts, [
+    ['leafGradient › block backward', 5, 0.25, 0.6],
+    ['commit', 5, 0.25, null],
+    ['idle', 5, 0.25, null],
+    ['leafGradient', 4, 0.2, null],
+    ['leafGradient › gradient into its slot', 1, 0.05, null],
+  ]);
+});
+
+test('a step of several workers is that of one', () => {
+  const [first] = partsOf([compute]);
+  assert.deepEqual(partsOf([compute, { ...compute, pid: 8 }])[0], first);
+});
+
+test('a trace names processes, threads and blocks', () => {
+  const { traceEvents } = traceOf([compute]);
+  assert.deepEqual(traceEvents.slice(0, 2), [
+    { name: 'process_name', ph: 'M', pid: 7, tid: 1, args: { name: 'worker-0' } },
+    { name: 'thread_name', ph: 'M', pid: 7, tid: 1, args: { name: 'compute' } },
+  ]);
+  assert.deepEqual(traceEvents[3], {
+    ...{ name: 'block backward 1', ph: 'X', pid: 7, tid: 1, ts: 1_001_000, dur: 6_000 },
+    args: { step: 2, flops: 12e6 },
+  });
+});
+
+test('threads are read as they were written, also by a process that was killed; anything else is refused', async (t) => {
+  const directory = await temporaryDirectory(t);
+  const { spans, ...thread } = compute;
+  const main = { process: 'worker-0', pid: 7, thread: 'main', peakFlops: null };
+  const write = (name: string, values: readonly unknown[], end = '') =>
+    writeFileSync(join(directory, name), values.map((value) => `${JSON.stringify(value)}\n`).join('') + end);
+  write('7-compute.jsonl', [{ ...thread, process: 'worker' }, ...spans], '{"part":"comm');
+  write('7-main.jsonl', [main]);
+  assert.deepEqual(await readThreads(directory), [compute, { ...main, spans: [] }]);
+  assert.deepEqual(await readThreads(join(directory, 'none')), []);
+  write('8-main.jsonl', [{ ...main, peakFlops: 'fast' }]);
+  await assert.rejects(readThreads(directory), /8-main\.jsonl is not what a thread records/);
+});
