@@ -8,6 +8,8 @@ export const PROFILE_VARIABLE = 'PROSPECT_PROFILE_DIR';
 
 /** Steps that a thread records, from its first one on: a whole run would make a file without end. */
 export const PROFILED_STEPS = 4;
+/** Spans that a thread records at most: held-out rows that are judged between two steps make some too. */
+export const PROFILED_SPANS = 200_000;
 
 export const profiledThreadSchema = z.strictObject({
   process: z.string(),
@@ -25,9 +27,9 @@ export const spanSchema = z.strictObject({
   block: z.int().nullable(),
   /** How many steps the thread had begun, from 1. */
   step: z.int().positive(),
-  /** Microseconds since 1970. */
-  startUs: z.number(),
-  durationUs: z.number().nonnegative(),
+  /** Microseconds since 1970, whole ones: what follows one another must not overlap by a rounding. */
+  startUs: z.int(),
+  durationUs: z.int().nonnegative(),
   /** Floating-point operations of matrix products, without those of spans inside of it. */
   flops: z.number().nonnegative(),
 });

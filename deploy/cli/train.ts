@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
@@ -13,7 +12,7 @@ import { requireNoRun, runEmbedded } from './embedded/run-embedded.js';
 import { showEvaluation } from './evaluation/show.js';
 import { lastStageModels, type StageModels } from './last-stage.js';
 import type { Terminal } from './output/terminal.js';
-import { profileDirectory, writeProfile } from './profile/write.js';
+import { profileDirectory, withProfile } from './profile/write.js';
 
 export interface TrainOptions {
   readonly runFile: string;
@@ -45,12 +44,8 @@ export async function train(options: TrainOptions, terminal: Terminal): Promise<
     resume: resume ? { workers: config.workers } : null,
     profileDir: profile ? profileDirectory(outputDir) : null,
   };
-  try {
-    await runEmbedded(run, terminal.err);
-  } finally {
-    // Of a run that was stopped too.
-    if (profile && existsSync(outputDir)) await writeProfile(outputDir, terminal.out);
-  }
+  const toItsEnd = () => runEmbedded(run, terminal.err);
+  await (profile ? withProfile(outputDir, terminal, toItsEnd) : toItsEnd());
   await showEvaluation(outputDir, config.stages.length, terminal.out);
   return lastStageModels(config, outputDir);
 }

@@ -27,13 +27,13 @@ const weightsOf = (out: string) =>
     .update(readFileSync(join(out, 'model/model.safetensors')))
     .digest('hex');
 
-/** Of a thread, each span lies within the one that it began in: clocks of microseconds may differ by one. */
+/** Of a thread, each span lies within the one that it began in. */
 function assertNested(events: readonly Event[]): void {
   const open: number[] = [];
   const inOrder = events.toSorted((a, b) => a.ts - b.ts || b.dur - a.dur);
   for (const { name, ts, dur } of inOrder) {
     while (open.length > 0 && open.at(-1)! <= ts) open.pop();
-    assert.ok(open.length === 0 || ts + dur <= open.at(-1)! + 1, name);
+    assert.ok(open.length === 0 || ts + dur <= open.at(-1)!, name);
     open.push(ts + dur);
   }
 }

@@ -406,9 +406,10 @@ export class LanguageModel {
     if (!tied && weightGradient !== null) emit(head.weight.name, () => weightGradient);
     const gradient = blocks.slice(this.lowestBlock).reduceRight((upper, block, index) => {
       const { input, whole } = kept.at(-1)!;
-      const forward = () => recorded('block forward again', () => block.forward(pass, input));
+      const number = this.lowestBlock + index;
+      const forward = () => recorded('block forward again', () => block.forward(pass, input), number);
       const backward = () => block.backward(pass, (whole ?? forward()).saved, upper, emit);
-      const lower = recorded('block backward', () => scope(backward), this.lowestBlock + index);
+      const lower = recorded('block backward', () => scope(backward), number);
       dispose([upper, kept.pop()]);
       return lower;
     }, inputGradient);

@@ -2,7 +2,8 @@ import { matMul } from '../tensorflow/ops.js';
 import { floats, read, scope } from '../tensorflow/tensor.js';
 
 const SIZE = 1536;
-const ROUNDS = 4;
+/** Enough that one of them is undisturbed while other processes of the run start. */
+const ROUNDS = 12;
 
 /** Floating-point operations in a second that a product of two large square matrices reaches on this thread, at best. */
 export function measurePeakFlops(): number {

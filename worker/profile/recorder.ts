@@ -1,17 +1,27 @@
 import { appendFileSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { PROFILE_VARIABLE, PROFILED_STEPS, type ProfiledThread, type Span } from '../../lib/profile.js';
+import {
+  PROFILE_VARIABLE,
+  PROFILED_SPANS,
+  PROFILED_STEPS,
+  type ProfiledThread,
+  type Span,
+} from '../../lib/profile.js';
 
 interface OpenSpan {
   readonly startMs: number;
   flops: number;
 }
 
+/** Spans that wait to be written. */
+const SPANS_IN_MEMORY = 1_000;
+
 /** What one thread does, span by span. */
 class Recorder {
   private step = 1;
   private readonly open: OpenSpan[] = [];
   private spans: Span[] = [];
+  private written = 0;
 
   constructor(
     private readonly file: string,
@@ -26,14 +36,10 @@ class Recorder {
 
   end(part: string, block: number | null): void {
     const { startMs, flops } = this.open.pop()!;
-    this.spans.push({
-      part,
-      block,
-      step: this.step,
-      startUs: (performance.timeOrigin + startMs) * 1000,
-      durationUs: (performance.now() - startMs) * 1000,
-      flops,
-    });
+    const startUs = microseconds(startMs);
+    const durationUs = microseconds(performance.now()) - startUs;
+    this.spans.push({ part, block, step: this.step, startUs, durationUs, flops });
+    if (this.spans.length >= SPANS_IN_MEMORY) this.write();
   }
 
   count(flops: number): void {
@@ -41,14 +47,23 @@ class Recorder {
     if (innermost !== undefined) innermost.flops += flops;
   }
 
-  /** Writes what there is. False where enough is recorded. */
-  endStep(): boolean {
-    appendFileSync(this.file, this.spans.map((span) => `${JSON.stringify(span)}\n`).join(''));
-    this.spans = [];
+  endStep(): void {
+    this.write();
     this.step += 1;
-    return this.step <= PROFILED_STEPS;
+  }
+
+  get hasEnough(): boolean {
+    return this.step > PROFILED_STEPS || this.written >= PROFILED_SPANS;
+  }
+
+  private write(): void {
+    appendFileSync(this.file, this.spans.map((span) => `${JSON.stringify(span)}\n`).join(''));
+    this.written += this.spans.length;
+    this.spans = [];
   }
 }
+
+const microseconds = (ms: number): number => Math.floor((performance.timeOrigin + ms) * 1000);
 
 /** This thread's, while it records. */
 let recorder: Recorder | null = null;
@@ -72,7 +87,7 @@ export function recorded<T>(part: string, body: () => T, block: number | null = 
   try {
     return body();
   } finally {
-    own.end(part, block);
+    finish(own, part, block);
   }
 }
 
@@ -84,16 +99,22 @@ export async function recordedWait<T>(part: string, work: Promise<T>): Promise<T
   try {
     return await work;
   } finally {
-    own.end(part, null);
+    finish(own, part, null);
   }
 }
 
-/** Counts a matrix product for the span that is open. */
-export function countFlops(flops: number): void {
-  recorder?.count(flops);
+function finish(own: Recorder, part: string, block: number | null): void {
+  own.end(part, block);
+  if (own.hasEnough) recorder = null;
+}
+
+/** Counts a matrix product for the span that is open: its result's shape, and how many products each element sums. */
+export function countProduct(result: readonly number[], inner: number): void {
+  recorder?.count(2 * result.reduce((count, size) => count * size, 1) * inner);
 }
 
 /** The thread has done all of a step; after some, it records no more. Outside of all spans. */
 export function endRecordedStep(): void {
-  if (recorder !== null && !recorder.endStep()) recorder = null;
+  recorder?.endStep();
+  if (recorder?.hasEnough === true) recorder = null;
 }

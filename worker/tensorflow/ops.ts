@@ -1,5 +1,4 @@
-import { elementCount } from '../parameters/layout.js';
-import { countFlops } from '../profile/recorder.js';
+import { countProduct } from '../profile/recorder.js';
 import { boolAttribute, Dtype, intAttribute, typeAttribute, type Attribute } from './binding.js';
 import { loadTensorFlow } from './load.js';
 import { floats, ints, intScalar, Tensor, track } from './tensor.js';
@@ -66,7 +65,7 @@ function product(name: string, flagA: string, flagB: string) {
   );
   return (a: Tensor, b: Tensor, { transposeA = false, transposeB = false }: Transposes = {}): Tensor => {
     const result = execute([a, b], attributes[Number(transposeA)]![Number(transposeB)]);
-    countFlops(2 * elementCount(result.shape) * a.shape.at(transposeA ? -2 : -1)!);
+    countProduct(result.shape, a.shape.at(transposeA ? -2 : -1)!);
     return result;
   };
 }

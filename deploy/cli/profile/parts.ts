@@ -17,7 +17,8 @@ export interface Part {
 }
 
 interface Sum {
-  ms: number;
+  /** Whole microseconds: sums of them are exact. */
+  us: number;
   flops: number;
 }
 
@@ -32,24 +33,24 @@ export function partsOf(threads: readonly RecordedThread[]): Part[] {
 function partsOfKind(threads: readonly RecordedThread[]): Part[] {
   const sums = new Map<string, Sum>();
   let steps = 0;
-  let wallMs = 0;
+  let wallUs = 0;
   for (const { spans } of threads) {
     const counted = warm(spans);
     steps += new Set(counted.map(({ step }) => step)).size;
-    const threadMs = wallMsOf(counted);
-    wallMs += threadMs;
-    const busyMs = addSelfTimes(counted, sums);
-    add(sums, IDLE, { ms: Math.max(0, threadMs - busyMs), flops: 0 });
+    const threadUs = wallUsOf(counted);
+    wallUs += threadUs;
+    const busyUs = addSelfTimes(counted, sums);
+    add(sums, IDLE, { us: Math.max(0, threadUs - busyUs), flops: 0 });
   }
   const [first] = threads;
   const peak = Math.max(...threads.map(({ peakFlops }) => peakFlops ?? 0));
-  const parts = [...sums].map(([name, { ms, flops }]): Part => {
-    const flopsPerSecond = ms === 0 ? 0 : flops / (ms / 1000);
+  const parts = [...sums].map(([name, { us, flops }]): Part => {
+    const flopsPerSecond = us === 0 ? 0 : flops / (us / 1e6);
     return {
       thread: first?.thread ?? '',
       name,
-      milliseconds: ms / Math.max(1, steps),
-      share: wallMs === 0 ? 0 : ms / wallMs,
+      milliseconds: us / 1000 / Math.max(1, steps),
+      share: wallUs === 0 ? 0 : us / wallUs,
       flopsPerSecond,
       ofPeak: flops === 0 || peak === 0 ? null : flopsPerSecond / peak,
     };
@@ -62,11 +63,13 @@ function warm(spans: readonly Span[]): Span[] {
   return later.length > 0 ? later : [...spans];
 }
 
-function wallMsOf(spans: readonly Span[]): number {
-  if (spans.length === 0) return 0;
-  const start = Math.min(...spans.map(({ startUs }) => startUs));
-  const end = Math.max(...spans.map(({ startUs, durationUs }) => startUs + durationUs));
-  return (end - start) / 1000;
+function wallUsOf(spans: readonly Span[]): number {
+  let [startUs, endUs] = [Infinity, -Infinity];
+  for (const span of spans) {
+    startUs = Math.min(startUs, span.startUs);
+    endUs = Math.max(endUs, span.startUs + span.durationUs);
+  }
+  return spans.length === 0 ? 0 : endUs - startUs;
 }
 
 interface OpenSpan {
@@ -78,23 +81,22 @@ interface OpenSpan {
 /** Adds what each span took without those inside of it. Returns what all of them took together. */
 function addSelfTimes(spans: readonly Span[], sums: Map<string, Sum>): number {
   const open: OpenSpan[] = [];
-  let busyMs = 0;
+  let busyUs = 0;
   const inOrder = spans.toSorted((a, b) => a.startUs - b.startUs || b.durationUs - a.durationUs);
   for (const { part, startUs, durationUs, flops } of inOrder) {
     while (open.length > 0 && open.at(-1)!.endUs <= startUs) open.pop();
     const outer = open.at(-1);
     const top = outer?.top ?? part;
     const name = outer === undefined ? part : `${top} › ${part}`;
-    const ms = durationUs / 1000;
-    add(sums, name, { ms, flops });
-    if (outer === undefined) busyMs += ms;
-    else add(sums, outer.name, { ms: -ms, flops: 0 });
+    add(sums, name, { us: durationUs, flops });
+    if (outer === undefined) busyUs += durationUs;
+    else add(sums, outer.name, { us: -durationUs, flops: 0 });
     open.push({ endUs: startUs + durationUs, name, top });
   }
-  return busyMs;
+  return busyUs;
 }
 
-function add(sums: Map<string, Sum>, name: string, { ms, flops }: Sum): void {
-  const sum = sums.get(name) ?? { ms: 0, flops: 0 };
-  sums.set(name, { ms: sum.ms + ms, flops: sum.flops + flops });
+function add(sums: Map<string, Sum>, name: string, { us, flops }: Sum): void {
+  const sum = sums.get(name) ?? { us: 0, flops: 0 };
+  sums.set(name, { us: sum.us + us, flops: sum.flops + flops });
 }

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { RunError } from '../../../lib/errors.js';
@@ -10,8 +11,9 @@ export interface RecordedThread extends ProfiledThread {
 
 /** All threads of a directory, by process; none where there is no directory. @throws RunError for a file of something else */
 export async function readThreads(directory: string): Promise<RecordedThread[]> {
-  const names = await readdir(directory).catch(() => []);
-  const threads = await Promise.all(names.sort().map((name) => readThread(join(directory, name))));
+  const names = existsSync(directory) ? await readdir(directory) : [];
+  const read = await Promise.all(names.sort().map((name) => readThread(join(directory, name))));
+  const threads = read.filter((thread) => thread !== null);
   // Only the main thread of a process knows its name.
   const nameOf = new Map(
     threads.filter(({ thread }) => thread === 'main').map(({ pid, process }) => [pid, process]),
@@ -19,9 +21,11 @@ export async function readThreads(directory: string): Promise<RecordedThread[]> 
   return threads.map((thread) => ({ ...thread, process: nameOf.get(thread.pid) ?? thread.process }));
 }
 
-async function readThread(file: string): Promise<RecordedThread> {
+/** Null where the process was killed before it had written a line. */
+async function readThread(file: string): Promise<RecordedThread | null> {
   // A process that was killed has left its last line unfinished.
-  const [first = '', ...rest] = (await readFile(file, 'utf8')).split('\n').slice(0, -1);
+  const [first, ...rest] = (await readFile(file, 'utf8')).split('\n').slice(0, -1);
+  if (first === undefined) return null;
   try {
     const spans = rest.map((line) => spanSchema.parse(JSON.parse(line)));
     return { ...profiledThreadSchema.parse(JSON.parse(first)), spans };

@@ -1,9 +1,9 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { PROFILED_STEPS } from '../../../lib/profile.js';
+import { messageOf } from '../../../lib/errors.js';
 import { writeFileAtomically } from '../atomic-file.js';
 import { formatTable, type Table } from '../output/table.js';
-import type { Output } from '../output/terminal.js';
+import type { Output, Terminal } from '../output/terminal.js';
 import { partsOf, type Part } from './parts.js';
 import { readThreads } from './threads.js';
 import { traceOf } from './trace.js';
@@ -13,24 +13,42 @@ export function profileDirectory(outputDir: string): string {
   return join(outputDir, 'profile');
 }
 
-/** Makes one file of what the threads of a run recorded, and prints where a step's time went. */
-export async function writeProfile(outputDir: string, out: Output): Promise<void> {
+/**
+ * Runs `body`, a run whose threads record what they do; makes one file of that, and prints where a step's time went. Of a run that
+ * is stopped or fails too, as far as it came.
+ */
+export async function withProfile(
+  outputDir: string,
+  { out, err }: Terminal,
+  body: () => Promise<void>,
+): Promise<void> {
+  // Of an earlier attempt.
+  await rm(profileDirectory(outputDir), { recursive: true, force: true });
+  try {
+    await body();
+  } catch (error) {
+    await writeProfile(outputDir, out).catch((reason: unknown) => err.line(messageOf(reason)));
+    throw error;
+  }
+  await writeProfile(outputDir, out);
+}
+
+async function writeProfile(outputDir: string, out: Output): Promise<void> {
   const directory = profileDirectory(outputDir);
   const threads = await readThreads(directory);
-  if (threads.every(({ spans }) => spans.length === 0)) {
-    out.line('profile: no step was finished, and nothing was recorded');
-    return;
+  const steps = new Set(threads.flatMap(({ spans }) => spans.map(({ step }) => step))).size;
+  if (steps > 0) {
+    const file = join(outputDir, 'profile.json');
+    await writeFileAtomically(file, JSON.stringify(traceOf(threads)));
+    out.line('');
+    for (const line of formatTable(tableOf(partsOf(threads)))) out.line(line);
+    const peak = Math.max(...threads.map(({ peakFlops }) => peakFlops ?? 0));
+    out.line(
+      `${file}: what each thread did, for ui.perfetto.dev or chrome://tracing; the table is of a step on one worker` +
+        `${steps > 1 ? ', without the first' : ''}; a large product reaches ${gigaflops(peak)} GFLOP/s here`,
+    );
   }
-  const file = join(outputDir, 'profile.json');
-  await writeFileAtomically(file, JSON.stringify(traceOf(threads)));
-  await rm(directory, { recursive: true });
-  out.line('');
-  for (const line of formatTable(tableOf(partsOf(threads)))) out.line(line);
-  const peak = Math.max(...threads.map(({ peakFlops }) => peakFlops ?? 0));
-  out.line(
-    `profile of the first ${PROFILED_STEPS} steps: ${file}, for ui.perfetto.dev or chrome://tracing; ` +
-      `the table is of a step on one worker, without the first; a large product reaches ${gigaflops(peak)} GFLOP/s here`,
-  );
+  await rm(directory, { recursive: true, force: true });
 }
 
 function tableOf(parts: readonly Part[]): Table {

@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { partsOf } from '../../../../../deploy/cli/profile/parts.js';
 import { readThreads, type RecordedThread } from '../../../../../deploy/cli/profile/threads.js';
 import { traceOf } from '../../../../../deploy/cli/profile/trace.js';
-import type { Span } from '../../../../../lib/profile.js';
+import { PROFILED_SPANS, type Span } from '../../../../../lib/profile.js';
 import { temporaryDirectory } from '../../../../support/temporary-directory.js';
 
 const span = (
@@ -45,6 +45,17 @@ test('parts are what spans take without those inside of them, of a step behind t
   ]);
 });
 
+test('as many spans as a thread may record are summed', () => {
+  const spans = Array.from({ length: PROFILED_SPANS }, (_, index) => span('leafTerms', 2, [index * 10, 10]));
+  assert.deepEqual(
+    partsOf([{ ...compute, spans }]).map(({ name, milliseconds }) => [name, milliseconds]),
+    [
+      ['leafTerms', PROFILED_SPANS / 100],
+      ['idle', 0],
+    ],
+  );
+});
+
 test('a step of several workers is that of one', () => {
   const [first] = partsOf([compute]);
   assert.deepEqual(partsOf([compute, { ...compute, pid: 8 }])[0], first);
@@ -70,6 +81,7 @@ test('threads are read as they were written, also by a process that was killed; 
     writeFileSync(join(directory, name), values.map((value) => `${JSON.stringify(value)}\n`).join('') + end);
   write('7-compute.jsonl', [{ ...thread, process: 'worker' }, ...spans], '{"part":"comm');
   write('7-main.jsonl', [main]);
+  write('9-main.jsonl', [], '{"proc');
   assert.deepEqual(await readThreads(directory), [compute, { ...main, spans: [] }]);
   assert.deepEqual(await readThreads(join(directory, 'none')), []);
   write('8-main.jsonl', [{ ...main, peakFlops: 'fast' }]);
