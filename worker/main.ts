@@ -14,9 +14,9 @@ import { collectiveSecurities, type CollectiveSecurity } from './collective/curv
 import { EngineThread } from './compute/engine-thread.js';
 import type { OpenPolicy, PolicyEngine, TensorFinal } from './compute/policy-engine.js';
 import { WorkerMetrics } from './metrics.js';
+import { startRecording } from './profile/recorder.js';
 import type { ReferenceObserver } from './reference/client.js';
 import { tellSupervisor } from './supervisor/notices.js';
-import { startRecording } from './profile/recorder.js';
 import { configureThreads, readFingerprint } from './tensorflow/environment.js';
 import { CoordinatorLink } from './trainer/coordinator-link.js';
 import { Session } from './trainer/session.js';

@@ -1,5 +1,6 @@
 import { elementCount } from '../parameters/layout.js';
 import { Dtype, type Attribute, type NativeBinding } from '../tensorflow/binding.js';
+import { BYTES_PER_VALUE } from '../tensorflow/tensor.js';
 
 type Shape = readonly number[];
 
@@ -16,8 +17,6 @@ interface Memory {
   readonly bytes: number;
   handles: number;
 }
-
-const BYTES_PER_ELEMENT = 4;
 
 /**
  * In place of TensorFlow: every op gives a tensor of the right shape, but no values, and the bytes that all tensors would
@@ -88,7 +87,7 @@ export class ShapeBinding implements NativeBinding {
   }
 
   private allocate(shape: Shape): Memory {
-    const bytes = elementCount(shape) * BYTES_PER_ELEMENT;
+    const bytes = elementCount(shape) * BYTES_PER_VALUE;
     this.liveBytes += bytes;
     this.mostBytes = Math.max(this.mostBytes, this.liveBytes);
     return { bytes, handles: 0 };
@@ -171,7 +170,7 @@ function isAlignedRows([x, starts, sizes]: readonly Handle[]): boolean {
       .some((size, axis) => size !== rowShape[axis])
   )
     return false;
-  return (integersOf(starts!)[0]! * elementCount(rowShape) * BYTES_PER_ELEMENT) % 64 === 0;
+  return (integersOf(starts!)[0]! * elementCount(rowShape) * BYTES_PER_VALUE) % 64 === 0;
 }
 
 function integersOf({ values }: Handle): readonly number[] {

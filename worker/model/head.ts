@@ -2,7 +2,7 @@ import type { TensorSpec } from '../parameters/layout.js';
 import { elementsAt, labelLogps } from '../tensorflow/cross-entropy.js';
 import { addRowsTo, addTo } from '../tensorflow/in-place.js';
 import { add, concat, gatherRows, matMul, multiply, slice, transpose, zeros } from '../tensorflow/ops.js';
-import { dispose, floats, ints, read, scope, type Tensor } from '../tensorflow/tensor.js';
+import { BYTES_PER_VALUE, dispose, floats, ints, read, scope, type Tensor } from '../tensorflow/tensor.js';
 import type { EmitGradient, Module, Pass } from './module.js';
 import { softcap } from './softcap.js';
 
@@ -35,7 +35,7 @@ interface Saved<Norm> {
   /** Normalized activations of the targets, [targets, hidden]. */
   readonly hidden: Tensor;
   /** Of each chunk; null where the backward computes them again. */
-  readonly scores: readonly Scores[] | null;
+  readonly scores: readonly (Scores | null)[];
 }
 
 /** From the last activations to the log-probs of the targets: norm, product with the vocabulary's weight, softmax. */
@@ -140,15 +140,14 @@ export function head<Norm>(
       const { output: hidden, saved: savedNorm } = norm.forward(pass, gatherRows(input, ints(rows)));
       const logps = new Float32Array(rows.length);
       const keeps = keepsScores && mayKeep(rows.length);
-      const kept = chunksOf(rows.length, targetsPerChunk).map(({ start, count }) =>
+      const scores = chunksOf(rows.length, targetsPerChunk).map(({ start, count }) =>
         scope(() => {
-          const scores = score(pass, slice(hidden, 0, start, count), labels.subarray(start, start + count));
-          logps.set(scores.logps, start);
-          return keeps ? scores : null;
+          const ofChunk = score(pass, slice(hidden, 0, start, count), labels.subarray(start, start + count));
+          logps.set(ofChunk.logps, start);
+          return keeps ? ofChunk : null;
         }),
       );
-      const scores = kept.filter((ofChunk) => ofChunk !== null);
-      return { logps, saved: { norm: savedNorm, hidden, scores: keeps ? scores : null } };
+      return { logps, saved: { norm: savedNorm, hidden, scores } };
     },
 
     backward(pass, saved, { rows, labels }, logpGradients, trainsWeight, emit) {
@@ -162,7 +161,7 @@ export function head<Norm>(
             labels: labels.subarray(start, start + count),
             logpGradients: logpGradients.subarray(start, start + count),
           };
-          const ofChunk = scores?.[index] ?? score(pass, chunk.hidden, chunk.labels);
+          const ofChunk = scores[index] ?? score(pass, chunk.hidden, chunk.labels);
           return scoreBackward(pass, ofChunk, chunk, trainsWeight);
         });
         hiddenGradients.push(ofHidden);
@@ -191,8 +190,6 @@ interface ScoredChunk {
   /** dLoss/dlogp of each target */
   readonly logpGradients: Float32Array;
 }
-
-const BYTES_PER_VALUE = 4;
 
 const mayKeep = (targets: number): boolean => targets <= MOST_KEPT_TARGETS;
 

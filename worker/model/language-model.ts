@@ -134,9 +134,7 @@ export class LanguageModel {
       const batch = scored(sequences, this.architecture);
       const { pass } = this.beginPass(weights, batch);
       const output = this.forward(pass, batch);
-      const { logps, saved } = recorded('head forward', () =>
-        this.architecture.head.forward(pass, output, batch.targets, false),
-      );
+      const { logps, saved } = this.scoreTargets({ pass, batch }, output, false);
       return use(splitBySequence(batch, logps), { hidden: saved.hidden, counts: batch.targetCounts });
     });
   }
@@ -202,17 +200,14 @@ export class LanguageModel {
       const { blocks, head } = this.architecture;
       const budget = new ActivationBudget(activationBytes, {
         blocks: blocks.length - this.lowestBlock,
-        scoresBytes: head.keptBytes(walked[0].batch.targets.rows.length),
+        scoresBytes: head.keptBytes(own.batch.targets.rows.length),
       });
       const { outputs, kept } = this.forwardSideBySide(walked, budget);
       const branchLogps = others === undefined ? [] : this.logpsOf(others, outputs[1]!);
-      const { pass, batch } = own;
-      const { logps, saved: scores } = recorded('head forward', () =>
-        scope(() => head.forward(pass, outputs[0]!, batch.targets, budget.keepsScores)),
-      );
+      const { logps, saved: scores } = this.scoreTargets(own, outputs[0]!, budget.keepsScores);
       dispose(outputs);
       const held: Held = keep({ shared, blocks: kept, scores: [scores] });
-      const tokenLogps = splitBySequence(batch, logps);
+      const tokenLogps = splitBySequence(own.batch, logps);
       return {
         tokenLogps,
         branchLogps,
@@ -365,12 +360,20 @@ export class LanguageModel {
   }
 
   /** Log-prob of every completion token, by sequence, from what came out of the last block. */
-  private logpsOf({ pass, batch }: WalkedBatch, output: Tensor): Float32Array[] {
+  private logpsOf(walked: WalkedBatch, output: Tensor): Float32Array[] {
+    return scope(() => splitBySequence(walked.batch, this.scoreTargets(walked, output, false).logps));
+  }
+
+  /** What the head makes of the last block's output. */
+  private scoreTargets(
+    { pass, batch }: WalkedBatch,
+    output: Tensor,
+    keepsScores: boolean,
+  ): ReturnType<Head['forward']> {
     const { head } = this.architecture;
-    const { logps } = recorded('head forward', () =>
-      scope(() => head.forward(pass, output, batch.targets, false)),
+    return recorded('head forward', () =>
+      scope(() => head.forward(pass, output, batch.targets, keepsScores)),
     );
-    return splitBySequence(batch, logps);
   }
 
   private backwardFrom(

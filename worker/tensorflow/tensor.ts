@@ -3,7 +3,7 @@ import { Dtype } from './binding.js';
 import { loadTensorFlow } from './load.js';
 
 /** Of float32 and int32. */
-const BYTES_PER_VALUE = 4;
+export const BYTES_PER_VALUE = 4;
 
 /** A handle on values that TensorFlow holds. It lives until its scope ends or `dispose` is called. */
 export class Tensor {
@@ -39,9 +39,7 @@ export function scope<T>(body: () => T): T {
 
 /** Frees tensors (a tensor, or arrays and plain objects of tensors, also with repeats) before their scope ends. */
 export function dispose(tensors: unknown): void {
-  const distinct = new Set<Tensor>();
-  forEachTensor(tensors, (tensor) => distinct.add(tensor));
-  for (const tensor of distinct) {
+  for (const tensor of distinctTensors(tensors)) {
     for (const made of scopes) made.delete(tensor);
     loadTensorFlow().deleteTensor(tensor.id);
   }
@@ -57,9 +55,8 @@ export function keep<T>(tensors: T): T {
 
 /** Bytes of the values of tensors (a tensor, or arrays and plain objects of tensors, also with repeats). */
 export function bytesOf(tensors: unknown): number {
-  const distinct = new Set<Tensor>();
-  forEachTensor(tensors, (tensor) => distinct.add(tensor));
-  return [...distinct].reduce((bytes, { shape }) => bytes + BYTES_PER_VALUE * elementCount(shape), 0);
+  const sizes = [...distinctTensors(tensors)].map(({ shape }) => elementCount(shape));
+  return sizes.reduce((bytes, size) => bytes + BYTES_PER_VALUE * size, 0);
 }
 
 /** Registers a new handle with the innermost scope. Outside of any scope whoever made it disposes of it. */
@@ -97,6 +94,12 @@ function create(shape: readonly number[], dtype: Dtype, values: Float32Array | I
     throw new Error(`${values.length} values do not fill shape [${shape.join(', ')}]`);
   }
   return track(new Tensor(loadTensorFlow().createTensor(shape, dtype, values), shape, dtype));
+}
+
+function distinctTensors(tensors: unknown): Set<Tensor> {
+  const distinct = new Set<Tensor>();
+  forEachTensor(tensors, (tensor) => distinct.add(tensor));
+  return distinct;
 }
 
 function forEachTensor(value: unknown, visit: (tensor: Tensor) => void): void {

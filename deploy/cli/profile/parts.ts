@@ -1,5 +1,5 @@
 import type { Span } from '../../../lib/profile.js';
-import type { RecordedThread } from './threads.js';
+import { peakOf, type RecordedThread } from './threads.js';
 
 /** What all threads of one kind spend on one part of a step. */
 export interface Part {
@@ -43,7 +43,7 @@ function partsOfKind(threads: readonly RecordedThread[]): Part[] {
     add(sums, IDLE, { us: Math.max(0, threadUs - busyUs), flops: 0 });
   }
   const [first] = threads;
-  const peak = Math.max(...threads.map(({ peakFlops }) => peakFlops ?? 0));
+  const peak = peakOf(threads);
   const parts = [...sums].map(([name, { us, flops }]): Part => {
     const flopsPerSecond = us === 0 ? 0 : flops / (us / 1e6);
     return {

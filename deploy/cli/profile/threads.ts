@@ -21,6 +21,11 @@ export async function readThreads(directory: string): Promise<RecordedThread[]> 
   return threads.map((thread) => ({ ...thread, process: nameOf.get(thread.pid) ?? thread.process }));
 }
 
+/** Floating-point operations in a second that the best of them reaches; 0 where none has measured it. */
+export function peakOf(threads: readonly RecordedThread[]): number {
+  return Math.max(0, ...threads.map(({ peakFlops }) => peakFlops ?? 0));
+}
+
 /** Null where the process was killed before it had written a line. */
 async function readThread(file: string): Promise<RecordedThread | null> {
   // A process that was killed has left its last line unfinished.

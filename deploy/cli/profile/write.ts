@@ -2,10 +2,11 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf } from '../../../lib/errors.js';
 import { writeFileAtomically } from '../atomic-file.js';
+import { formatPercent } from '../output/numbers.js';
 import { formatTable, type Table } from '../output/table.js';
 import type { Output, Terminal } from '../output/terminal.js';
 import { partsOf, type Part } from './parts.js';
-import { readThreads } from './threads.js';
+import { peakOf, readThreads } from './threads.js';
 import { traceOf } from './trace.js';
 
 /** Where the threads of a run write what they do while it is profiled. */
@@ -42,10 +43,9 @@ async function writeProfile(outputDir: string, out: Output): Promise<void> {
     await writeFileAtomically(file, JSON.stringify(traceOf(threads)));
     out.line('');
     for (const line of formatTable(tableOf(partsOf(threads)))) out.line(line);
-    const peak = Math.max(...threads.map(({ peakFlops }) => peakFlops ?? 0));
     out.line(
       `${file}: what each thread did, for ui.perfetto.dev or chrome://tracing; the table is of a step on one worker` +
-        `${steps > 1 ? ', without the first' : ''}; a large product reaches ${gigaflops(peak)} GFLOP/s here`,
+        `${steps > 1 ? ', without the first' : ''}; a large product reaches ${gigaflops(peakOf(threads))} GFLOP/s here`,
     );
   }
   await rm(directory, { recursive: true, force: true });
@@ -59,12 +59,11 @@ function tableOf(parts: readonly Part[]): Table {
       thread,
       name,
       milliseconds.toFixed(1),
-      percent(share),
+      formatPercent(share),
       ofPeak === null ? '' : gigaflops(flopsPerSecond),
-      ofPeak === null ? '' : percent(ofPeak),
+      ofPeak === null ? '' : formatPercent(ofPeak),
     ]),
   };
 }
 
 const gigaflops = (flops: number) => (flops / 1e9).toFixed(0);
-const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
