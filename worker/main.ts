@@ -13,6 +13,7 @@ import { Collective } from './collective/collective.js';
 import { collectiveSecurities, type CollectiveSecurity } from './collective/curve.js';
 import { EngineThread } from './compute/engine-thread.js';
 import type { OpenPolicy, PolicyEngine, TensorFinal } from './compute/policy-engine.js';
+import type { PolicyThreadData } from './compute/policy-thread.js';
 import { WorkerMetrics } from './metrics.js';
 import { startRecording } from './profile/recorder.js';
 import type { ReferenceObserver } from './reference/client.js';
@@ -152,6 +153,7 @@ async function work(options: WorkerOptions, log: Logger): Promise<number> {
   metrics.watch(collective.traffic);
   const policy = new EngineThread<OpenPolicy, PolicyEngine, TensorFinal>(
     new URL('./compute/policy-thread.js', import.meta.url),
+    { threads: options.threads } satisfies PolicyThreadData,
   );
   const checkpoints = new CheckpointWriter();
   const link = new CoordinatorLink(

@@ -113,9 +113,12 @@ export class EngineThread<Options, E extends Engine, Event = never> {
   /** Resolves with the reason when the thread ends, by itself or because it is told to. */
   readonly end = new Promise<ComputeThreadEnded>((resolve) => (this.tellEnded = resolve));
 
-  /** @param entry the module that calls `serveEngine` */
-  constructor(entry: URL) {
-    this.thread = new Worker(entry);
+  /**
+   * @param entry the module that calls `serveEngine`
+   * @param workerData that the module reads when it starts
+   */
+  constructor(entry: URL, workerData?: unknown) {
+    this.thread = new Worker(entry, { workerData });
     this.thread.on('message', (message: Answer | Notice) => {
       if ('event' in message) this.pending.get(message.id)?.onEvent?.(message.event);
       else this.settle(message);

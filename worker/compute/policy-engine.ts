@@ -21,18 +21,19 @@ import type {
   TokenStates,
 } from '../model/language-model.js';
 import { loadModel, type AdapterSource, type LoadedModel } from '../model/load.js';
-import { foldGradient, proposeWeights, type Moments, type StepScale } from '../optimizer/adamw.js';
+import type { Moments, StepScale } from '../optimizer/adamw.js';
 import { blockSquareSums } from '../optimizer/gradient-norm.js';
-import { FlatBuffer } from '../parameters/flat-buffer.js';
-import type { ParameterLayout } from '../parameters/layout.js';
-import { partsOf, type HeldParts, type OptimizerPart } from '../parameters/optimizer-part.js';
-import { finishTree } from '../reduction/finish-tree.js';
-import type { TreeNode } from '../reduction/tree.js';
+import { cutAtSegments, FlatBuffer } from '../parameters/flat-buffer.js';
+import { BLOCK_SIZE, type ParameterLayout, type Range } from '../parameters/layout.js';
+import type { HeldParts, OptimizerPart } from '../parameters/optimizer-part.js';
+import { GRADIENT_SLOT } from '../reduction/tree.js';
 import type { EngineThread } from './engine-thread.js';
 import { GradientSlot, leafSink, type LeafTarget } from './gradient-slot.js';
+import type { PartWork } from './part-work.js';
 import { PassedLeaves } from './passed-leaves.js';
 import type { ReferenceAnswer } from '../reference/answer.js';
 import { judgedCompletion, scoredCompletion, type Judgement } from './scored-completion.js';
+import { SideThreads } from './side-threads.js';
 
 export interface OpenPolicy {
   readonly stage: StageConfig & { readonly model: string };
@@ -108,14 +109,6 @@ export interface OwnedCopy {
   readonly variance: SharedArrayBuffer;
 }
 
-/** A tensor's owned piece in every array that the update touches. */
-interface OwnedPiece {
-  readonly weights: readonly [Float32Array, Float32Array];
-  readonly gradient: Float32Array;
-  readonly moments: Moments;
-  readonly weightDecay: number;
-}
-
 /**
  * The policy on the compute thread: forward and backward of micro-batches, the sum of their gradients, and AdamW on the
  * part of the parameters that this rank owns. It scores with the stage's starting weights until it is given a state.
@@ -133,15 +126,18 @@ export class PolicyEngine {
   /** Of the current weights. */
   private readonly passed = new PassedLeaves();
   private parts: HeldParts | null = null;
-  private pieces: readonly OwnedPiece[] = [];
   private current: WeightsIndex = 0;
   private proposed: StepScale | null = null;
   private sampling: Generator<GeneratedToken, void, undefined> | null = null;
 
-  /** @param onFinal called during `leafGradient` */
+  /**
+   * @param onFinal called during `leafGradient`
+   * @param threads that update the weights
+   */
   constructor(
     private readonly options: OpenPolicy,
     private readonly onFinal: (tensor: TensorFinal) => void = () => undefined,
+    private readonly threads = new SideThreads(1),
   ) {
     this.objective = objectiveOf(requireResolved(options.stage.objective));
     this.activationBytes = activationBytes(options.stage.activationMemoryGib);
@@ -175,13 +171,13 @@ export class PolicyEngine {
     this.passed.forget();
     this.current = weights;
     this.parts = parts;
-    this.pieces = this.piecesOf(parts.owned);
     this.proposed = null;
   }
 
-  /** Makes at least `count` gradient slots; returns the memory of all of them. */
+  /** Makes at least `count` gradient slots, and the one where the batch's gradient is finished; returns the memory of all. */
   reserveSlots(count: number): readonly (readonly SharedArrayBuffer[])[] {
-    while (this.slots.length < count) this.slots.push(new GradientSlot(this.layout));
+    const needed = Math.max(count, GRADIENT_SLOT + 1);
+    while (this.slots.length < needed) this.slots.push(new GradientSlot(this.layout));
     return this.slots.map((slot) => slot.buffer.memory);
   }
 
@@ -292,14 +288,13 @@ export class PolicyEngine {
   /** Name of the first parameter whose gradient over the whole batch is not finite in the owned part; null for none. */
   nonFiniteParameter(): string | null {
     const { owned } = required(this.parts, 'a state to train from');
-    const index = new Float32Array(owned.gradient).findIndex((value) => !Number.isFinite(value));
-    const offset = owned.range.start + index;
-    const place = this.layout.tensors.find((tensor) => offset < tensor.offset + tensor.size);
-    return index < 0 ? null : (place?.name ?? null);
+    const isFinite = ({ start, end }: Range) =>
+      this.gradient.slices({ start, end }).every((values) => values.every(Number.isFinite));
+    return this.tensorsIn(owned.range).find((piece) => !isFinite(piece))?.name ?? null;
   }
 
   /**
-   * Finishes the sum over all leaves on the owned part; returns the sums of squares of its blocks.
+   * Finishes the sum over all leaves on the owned part, where slot 0 lies; returns the sums of squares of its blocks.
    *
    * @param localSlots slot of each local node, by the node's first leaf
    */
@@ -309,30 +304,43 @@ export class PolicyEngine {
     leafCount: number,
   ): Float64Array {
     const { owned } = required(this.parts, 'a state to train from');
-    const valuesOf = ({ node, memory }: NodePart): Float32Array[] =>
+    const blocks = (owned.range.end - owned.range.start) / BLOCK_SIZE;
+    const squares = new Float64Array(new SharedArrayBuffer(blocks * Float64Array.BYTES_PER_ELEMENT));
+    const valuesOf = ({ node, memory }: NodePart, piece: Range): Float32Array[] =>
       memory === null
-        ? this.slot(localSlots.get(node.firstLeaf) ?? -1).buffer.slices(owned.range)
-        : this.splitLike(owned, memory);
-    const nodes = parts.map((part) => ({ node: part.node, slices: valuesOf(part) }));
-    const targets = this.splitLike(owned, owned.gradient);
-    targets.forEach((into, index) => {
-      const values = nodes.map(({ node, slices }): { node: TreeNode; values: Float32Array } => ({
-        node,
-        values: slices[index]!,
-      }));
-      finishTree(values, leafCount, into);
+        ? this.slot(localSlots.get(node.firstLeaf) ?? -1).buffer.slices(piece)
+        : cutAtSegments(this.layout, piece, pieceOf(owned, memory, piece));
+    this.threads.share(owned.range, (piece) => {
+      const nodes = parts.map((part) => ({ node: part.node, slices: valuesOf(part, piece) }));
+      let block = (piece.start - owned.range.start) / BLOCK_SIZE;
+      return this.gradient.slices(piece).map((into, index): PartWork => {
+        const values = nodes.map(({ node, slices }) => ({ node, values: slices[index]! }));
+        const ofBlocks = squares.subarray(block, (block += into.length / BLOCK_SIZE));
+        return { kind: 'finish', nodes: values, leafCount, into, squares: ofBlocks };
+      });
     });
-    return blockSquareSums(targets);
+    return Float64Array.from(squares);
   }
 
   /** Writes the owned part's new weights beside the current ones; returns the index of the buffer that holds them. */
   proposeWeights(scale: StepScale): WeightsIndex {
-    const from = this.current;
-    const to = from === 0 ? 1 : 0;
-    for (const { weights, gradient, moments, weightDecay } of this.pieces) {
-      const arrays = { weights: weights[from], gradient, into: weights[to] };
-      proposeWeights(arrays, moments, { ...this.options.stage, weightDecay }, scale);
-    }
+    const { owned } = required(this.parts, 'a state to train from');
+    const { stage } = this.options;
+    const to = this.current === 0 ? 1 : 0;
+    const [weights, next] = [this.weights[this.current], this.weights[to]];
+    this.threads.share(owned.range, (piece) =>
+      this.tensorsIn(piece).map(({ shape, ...range }): PartWork => {
+        const arrays = {
+          weights: weights.slices(range)[0]!,
+          gradient: this.gradient.slices(range)[0]!,
+          into: next.slices(range)[0]!,
+        };
+        // Biases and norms, the vectors among the parameters, are not decayed, as in `transformers`.
+        const settings = { ...stage, weightDecay: shape.length >= 2 ? stage.weightDecay : 0 };
+        const moments = momentsOf(owned, range);
+        return { kind: 'propose', ...arrays, moments, settings, scale };
+      }),
+    );
     this.proposed = scale;
     return to;
   }
@@ -341,10 +349,19 @@ export class PolicyEngine {
   commit(): WeightsIndex {
     if (this.proposed === null) throw new Error('a step was committed that was not computed');
     this.passed.forget();
-    for (const part of partsOf(required(this.parts, 'a state to train from'))) {
-      const moments = { mean: new Float32Array(part.mean), variance: new Float32Array(part.variance) };
-      foldGradient(new Float32Array(part.gradient), moments, this.options.stage, this.proposed.clip);
-    }
+    const { owned, backup } = required(this.parts, 'a state to train from');
+    const common = { kind: 'fold', settings: this.options.stage, clip: this.proposed.clip } as const;
+    this.threads.share(owned.range, (piece) => {
+      let { start } = piece;
+      return this.gradient.slices(piece).map((gradient): PartWork => {
+        const range = { start, end: (start += gradient.length) };
+        return { ...common, gradient, moments: momentsOf(owned, range) };
+      });
+    });
+    if (backup !== null)
+      this.threads.share(backup.range, (piece) => [
+        { ...common, gradient: pieceOf(backup, backup.gradient, piece), moments: momentsOf(backup, piece) },
+      ]);
     this.proposed = null;
     this.current = this.current === 0 ? 1 : 0;
     return this.current;
@@ -352,7 +369,7 @@ export class PolicyEngine {
 
   copyOwned(into: OwnedCopy): void {
     const { owned } = required(this.parts, 'a state to train from');
-    const weights = this.splitLike(owned, into.weights);
+    const weights = cutAtSegments(this.layout, owned.range, new Float32Array(into.weights));
     this.weights[this.current].slices(owned.range).forEach((values, i) => weights[i]!.set(values));
     new Float32Array(into.mean).set(new Float32Array(owned.mean));
     new Float32Array(into.variance).set(new Float32Array(owned.variance));
@@ -400,38 +417,39 @@ export class PolicyEngine {
     return slot;
   }
 
-  /** Views of memory over a part, cut where the part crosses a segment of the flat space. */
-  private splitLike({ range }: OptimizerPart, memory: SharedArrayBuffer): Float32Array[] {
-    const values = new Float32Array(memory, 0, range.end - range.start);
-    let start = 0;
-    return this.weights[0].slices(range).map(({ length }) => values.subarray(start, (start += length)));
+  /** Where the batch's gradient comes to lie, on the owned part. */
+  private get gradient(): FlatBuffer {
+    return this.slot(GRADIENT_SLOT).buffer;
   }
 
-  private piecesOf({ range, gradient, mean, variance }: OptimizerPart): OwnedPiece[] {
-    const pieces: OwnedPiece[] = [];
-    for (const { shape, offset, size } of this.layout.tensors) {
-      const start = Math.max(offset, range.start);
-      const end = Math.min(offset + size, range.end);
-      if (start >= end) continue;
-      const [a] = this.weights[0].slices({ start, end });
-      const [b] = this.weights[1].slices({ start, end });
-      const piece = (memory: SharedArrayBuffer) =>
-        new Float32Array(memory).subarray(start - range.start, end - range.start);
-      pieces.push({
-        weights: [a!, b!],
-        gradient: piece(gradient),
-        moments: { mean: piece(mean), variance: piece(variance) },
-        // Biases and norms, the vectors among the parameters, are not decayed, as in `transformers`.
-        weightDecay: shape.length >= 2 ? this.options.stage.weightDecay : 0,
-      });
-    }
-    return pieces;
+  /** What of each tensor lies in a range. */
+  private tensorsIn(range: Range): (Range & { readonly name: string; readonly shape: readonly number[] })[] {
+    return this.layout.tensors
+      .map(({ name, shape, offset, size }) => ({
+        name,
+        shape,
+        start: Math.max(offset, range.start),
+        end: Math.min(offset + size, range.end),
+      }))
+      .filter(({ start, end }) => start < end);
   }
 
   private load(): LoadedModel {
     const { stage } = this.options;
     return loadModel(stage.model, adapterOf(stage), { withCritic: this.objective.needsCritic });
   }
+}
+
+/** What of memory over a part lies in `piece` of its range. */
+function pieceOf({ range }: OptimizerPart, memory: SharedArrayBuffer, { start, end }: Range): Float32Array {
+  return new Float32Array(memory, 0, range.end - range.start).subarray(
+    start - range.start,
+    end - range.start,
+  );
+}
+
+function momentsOf(part: OptimizerPart, piece: Range): Moments {
+  return { mean: pieceOf(part, part.mean, piece), variance: pieceOf(part, part.variance, piece) };
 }
 
 /** All completions of a leaf, which are computed together. */

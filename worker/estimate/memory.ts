@@ -1,5 +1,5 @@
 import type { ParameterLayout } from '../parameters/layout.js';
-import { accumulationPlan } from '../reduction/tree.js';
+import { accumulationPlan, GRADIENT_SLOT } from '../reduction/tree.js';
 import { backedUpRank, BYTES_PER_FLOAT, othersPartialSums, ownedSize, type StepSplit } from './split.js';
 
 /** What a process holds in memory, in bytes, at its peak. */
@@ -12,7 +12,7 @@ export interface ProcessMemory {
   readonly frozenWeights: number;
   /** Partial sums that wait for their neighbours in the tree, each as large as the trained weights. */
   readonly gradients: number;
-  /** Both moments and the gradient, of the owned part and of the one that this worker is the second owner of. */
+  /** Both moments of the owned part, and those and the gradient of the one that this worker is the second owner of. */
   readonly optimizer: number;
   /** What others send of the owned part's gradient. */
   readonly exchange: number;
@@ -49,16 +49,18 @@ export function workerMemory(load: WorkerLoad): ProcessMemory {
   const worldSize = splits[0].runs.length;
   const backedUp = backedUpRank(rank, worldSize);
   const owned = ownedSize(layout, rank, worldSize);
-  const held = owned + (backedUp === null ? 0 : ownedSize(layout, backedUp, worldSize));
+  const backup = backedUp === null ? 0 : ownedSize(layout, backedUp, worldSize);
   const most = (count: (split: StepSplit) => number) => Math.max(...splits.map(count));
-  const slots = most(({ runs, leafCount }) => accumulationPlan(runs[rank]!, leafCount).slotCount);
+  const slots = most(({ runs, leafCount }) =>
+    Math.max(accumulationPlan(runs[rank]!, leafCount).slotCount, GRADIENT_SLOT + 1),
+  );
   const received = most((split) => othersPartialSums(split, rank));
   return {
     program: PROGRAM_BYTES,
     weights: BYTES_PER_FLOAT * 2 * layout.size,
     frozenWeights: BYTES_PER_FLOAT * (frozen?.size ?? 0),
     gradients: BYTES_PER_FLOAT * slots * layout.size,
-    optimizer: BYTES_PER_FLOAT * 3 * held,
+    optimizer: BYTES_PER_FLOAT * (2 * owned + 3 * backup),
     exchange: BYTES_PER_FLOAT * received * owned,
     checkpoint: writesCheckpoints ? BYTES_PER_FLOAT * 3 * owned : 0,
     activations: Math.ceil(FRAGMENTATION * activationBytes),

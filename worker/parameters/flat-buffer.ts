@@ -44,13 +44,27 @@ export class FlatBuffer {
   }
 
   /** The values of a range, in place: one view per segment that it touches, in order. Empty for an empty range. */
-  slices({ start, end }: Range): Float32Array[] {
-    const found: Float32Array[] = [];
-    this.layout.segments.forEach((segment, index) => {
-      const from = Math.max(start, segment.start);
-      const to = Math.min(end, segment.end);
-      if (from < to) found.push(this.views[index]!.subarray(from - segment.start, to - segment.start));
+  slices(range: Range): Float32Array[] {
+    return bySegment(this.layout, range).map(({ segment, start, end }) => {
+      const first = this.layout.segments[segment]!.start;
+      return this.views[segment]!.subarray(start - first, end - first);
     });
-    return found;
   }
+}
+
+/** Views of the values over `range`, which lie in one piece, cut as `FlatBuffer.slices` cuts the range. */
+export function cutAtSegments(layout: ParameterLayout, range: Range, values: Float32Array): Float32Array[] {
+  return bySegment(layout, range).map(({ start, end }) =>
+    values.subarray(start - range.start, end - range.start),
+  );
+}
+
+function bySegment({ segments }: ParameterLayout, range: Range): (Range & { readonly segment: number })[] {
+  return segments
+    .map((each, segment) => ({
+      segment,
+      start: Math.max(range.start, each.start),
+      end: Math.min(range.end, each.end),
+    }))
+    .filter(({ start, end }) => start < end);
 }

@@ -8,12 +8,16 @@ export interface Place {
 
 export const samePlace = (a: Place, b: Place) => a.rank === b.rank && a.worldSize === b.worldSize;
 
-/** The optimizer's state over one range of the parameters, and the batch's gradient there. Float32, of equal length. */
+/** The optimizer's state over one range of the parameters. Float32, of equal length. */
 export interface OptimizerPart {
   readonly range: Range;
-  readonly gradient: SharedArrayBuffer;
   readonly mean: SharedArrayBuffer;
   readonly variance: SharedArrayBuffer;
+}
+
+/** Another rank's part, and the batch's gradient there, which that rank sends. */
+export interface BackupPart extends OptimizerPart {
+  readonly gradient: SharedArrayBuffer;
 }
 
 /**
@@ -23,7 +27,7 @@ export interface OptimizerPart {
 export interface HeldParts {
   readonly owned: OptimizerPart;
   /** Null where there is no other rank. */
-  readonly backup: OptimizerPart | null;
+  readonly backup: BackupPart | null;
 }
 
 /** The rank whose part this one is the second owner of. */
@@ -42,7 +46,10 @@ export function heldRanges(layout: ParameterLayout, place: Place): readonly Rang
 /** Parts of an optimizer that has not seen a gradient yet. */
 export function emptyParts(layout: ParameterLayout, place: Place): HeldParts {
   const [owned, backup] = heldRanges(layout, place);
-  return { owned: emptyPart(owned!), backup: backup === undefined ? null : emptyPart(backup) };
+  return {
+    owned: emptyPart(owned!),
+    backup: backup === undefined ? null : { ...emptyPart(backup), gradient: memoryOf(backup) },
+  };
 }
 
 export function partsOf({ owned, backup }: HeldParts): readonly OptimizerPart[] {
@@ -50,6 +57,8 @@ export function partsOf({ owned, backup }: HeldParts): readonly OptimizerPart[] 
 }
 
 function emptyPart(range: Range): OptimizerPart {
-  const memory = () => new SharedArrayBuffer((range.end - range.start) * Float32Array.BYTES_PER_ELEMENT);
-  return { range, gradient: memory(), mean: memory(), variance: memory() };
+  return { range, mean: memoryOf(range), variance: memoryOf(range) };
 }
+
+const memoryOf = ({ start, end }: Range) =>
+  new SharedArrayBuffer((end - start) * Float32Array.BYTES_PER_ELEMENT);

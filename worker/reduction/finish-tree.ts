@@ -14,8 +14,8 @@ const scratch = new SumMemory(MAX_SLOTS * BLOCK_ELEMENTS);
 
 /**
  * Adds `nodes`, which tile the tree over `leafCount` leaves and come in any order, in the tree's order: `into` becomes
- * the sum, element by element `left + right` in float32. All arrays have `into`'s length; `into` may be none of the
- * inputs, which are left as they are.
+ * the sum, element by element `left + right` in float32. All arrays have `into`'s length; `into` may be one of the
+ * inputs. The others are left as they are.
  */
 export function finishTree(nodes: readonly NodeValues[], leafCount: number, into: Float32Array): void {
   const ordered = [...nodes].sort((a, b) => a.node.firstLeaf - b.node.firstLeaf);
@@ -29,6 +29,8 @@ export function finishTree(nodes: readonly NodeValues[], leafCount: number, into
     ordered.map(({ node }) => node),
     leafCount,
   );
+  const [only, ...others] = ordered;
+  if (only !== undefined && others.length === 0 && isSame(only.values, into)) return;
   for (let start = 0; start < into.length; start += BLOCK_ELEMENTS) {
     const end = Math.min(start + BLOCK_ELEMENTS, into.length);
     const slots = Array.from({ length: plan.slotCount }, (_, slot) =>
@@ -45,6 +47,8 @@ export function finishTree(nodes: readonly NodeValues[], leafCount: number, into
     into.set(slots[0]!, start);
   }
 }
+
+const isSame = (a: Float32Array, b: Float32Array) => a.buffer === b.buffer && a.byteOffset === b.byteOffset;
 
 /** The plan that leaves the whole tree in slot 0; an error where the nodes do not tile it. */
 function planOf(nodes: readonly TreeNode[], leafCount: number): FoldPlan {

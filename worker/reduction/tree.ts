@@ -63,6 +63,9 @@ export function coveringNodes(run: LeafRun, leafCount: number): TreeNode[] {
   return nodes;
 }
 
+/** The slot that is always there: the sum over all leaves is finished in it, on the part that this rank owns. */
+export const GRADIENT_SLOT = 0;
+
 /** One slot's values are added to another's. */
 export interface SlotMerge {
   readonly from: number;

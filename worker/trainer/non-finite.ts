@@ -26,6 +26,8 @@ export async function findNonFinite(
   { policy }: StepContext,
 ): Promise<NonFinite | null> {
   const badGradient = !Number.isFinite(norm);
+  // Before slot 0, where the batch's gradient lies, takes the leaves' gradients.
+  const parameter = badGradient ? await policy.call('nonFiniteParameter') : null;
   const rows: number[] = [];
   for (const [index, leaf] of leaves.entries()) {
     const badLosses = leaf.filter((_, i) => !Number.isFinite(terms[index]![i]!.loss));
@@ -37,5 +39,5 @@ export async function findNonFinite(
     }
   }
   if (!badGradient && rows.length === 0) return null;
-  return { parameter: badGradient ? await policy.call('nonFiniteParameter') : null, rows };
+  return { parameter, rows };
 }

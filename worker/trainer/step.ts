@@ -6,11 +6,11 @@ import type { ExampleTerm, LeafInputs } from '../compute/policy-engine.js';
 import type { BatchStatistics } from '../losses/objective.js';
 import { clipScale, gradientNorm } from '../optimizer/gradient-norm.js';
 import { learningRateAt } from '../optimizer/schedule.js';
-import { FlatBuffer } from '../parameters/flat-buffer.js';
+import { cutAtSegments, FlatBuffer } from '../parameters/flat-buffer.js';
 import { BLOCK_SIZE, type ParameterLayout } from '../parameters/layout.js';
 import { predecessorOf, successorOf, type HeldParts, type Place } from '../parameters/optimizer-part.js';
 import { FinalTensors } from '../reduction/final-tensors.js';
-import { accumulationPlan, type LeafStep, type TreeNode } from '../reduction/tree.js';
+import { accumulationPlan, GRADIENT_SLOT, type LeafStep, type TreeNode } from '../reduction/tree.js';
 import { leafInputsOf, type LeafAnswers } from './leaf-inputs.js';
 import { findNonFinite, type NonFinite } from './non-finite.js';
 import { PhaseClock, type PhaseTimes } from './phase-clock.js';
@@ -104,6 +104,8 @@ interface LocalSums {
     readonly values: FlatBuffer;
     readonly ready: FinalTensors;
   }[];
+  /** Where the whole batch's gradient comes to lie, on the owned part. */
+  readonly gradient: FlatBuffer;
   /** The nodes of all workers over the owned part. */
   readonly parts: Promise<readonly NodePart[]>;
 }
@@ -115,18 +117,19 @@ async function beginSums(
   { place }: StepStart,
 ): Promise<LocalSums> {
   const plan = accumulationPlan(task.runs[place.rank]!, task.leafCount);
-  const slots = await policy.call('reserveSlots', plan.slotCount);
+  const memories = await policy.call('reserveSlots', plan.slotCount);
+  const slots = memories.map((memory) => FlatBuffer.wrap(layout, memory));
   const nodes = plan.nodes.map(({ node, slot }) => ({
     node,
     slot,
-    values: FlatBuffer.wrap(layout, slots[slot]!),
+    values: slots[slot]!,
     ready: new FinalTensors(layout),
   }));
   const tag = tagOf(task, Phase.gradients);
   const parts = collective.reduceScatter(tag, layout, nodes, task.runs, task.leafCount);
   // Raised where the leaves are computed, or where the parts are awaited.
   parts.catch(() => undefined);
-  return { steps: plan.steps, nodes, parts };
+  return { steps: plan.steps, nodes, gradient: slots[GRADIENT_SLOT]!, parts };
 }
 
 /** Losses and gradients of this worker's leaves. Ends early where the workers cannot go on together. */
@@ -161,13 +164,13 @@ interface ReducedGradients {
 /** The whole batch's gradient, on its part's owner and second owner. */
 async function reduceGradients(
   task: StepTask,
-  { nodes, parts: nodeParts }: LocalSums,
+  { nodes, gradient, parts: nodeParts }: LocalSums,
   { policy, collective, layout }: StepContext,
   { place, parts }: StepStart,
 ): Promise<ReducedGradients> {
   const localSlots = new Map(nodes.map(({ node, slot }) => [node.firstLeaf, slot]));
   const ownSums = await policy.call('finishGradient', await nodeParts, localSlots, task.leafCount);
-  const backedUp = collective.transfer(tagOf(task, Phase.backup), backUpGradient(place, parts));
+  const backedUp = collective.transfer(tagOf(task, Phase.backup), backUpGradient(place, parts, gradient));
   // Its failure is the collective's, which the operations before the one that awaits it will meet too.
   backedUp.catch(() => undefined);
   const payloads = await collective.allGather(tagOf(task, Phase.norm), new Uint8Array(ownSums.buffer));
@@ -179,11 +182,12 @@ async function reduceGradients(
 }
 
 /** Each owner's reduced gradient to the second owner of its part, which moves the same moments by it. */
-function backUpGradient(place: Place, { owned, backup }: HeldParts): Transfer {
+function backUpGradient(place: Place, { owned, backup }: HeldParts, gradient: FlatBuffer): Transfer {
+  const ofPredecessor =
+    backup === null ? [] : cutAtSegments(gradient.layout, backup.range, new Float32Array(backup.gradient));
   return {
     facts: 'the reduced gradient, to the second owner',
-    outgoing: (to) => (to === successorOf(place) ? [new Float32Array(owned.gradient)] : []),
-    incoming: (from) =>
-      backup !== null && from === predecessorOf(place) ? [new Float32Array(backup.gradient)] : [],
+    outgoing: (to) => (to === successorOf(place) ? gradient.slices(owned.range) : []),
+    incoming: (from) => (from === predecessorOf(place) ? ofPredecessor : []),
   };
 }

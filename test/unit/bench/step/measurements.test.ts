@@ -34,13 +34,23 @@ test('steps on the same rows are set against each other, without the one that wa
   assert.deepEqual(
     measurements.map(({ milliseconds, baseline }) => [milliseconds.count, baseline?.count]),
     [
-      [4, 4],
+      [2, 2],
       [6, 6],
       [4, 4],
     ],
   );
   assert.equal(measurements[0]!.figures['examples/s'], 200);
   assert.equal(measurements[0]!.figures['peak GiB'], 2);
+});
+
+test('beside the last step of the first epoch no reference is computed: two steps say nothing of that epoch', () => {
+  const short = [training([1000, 40, 20, 20])];
+  const { measurements, notMeasured } = measurementsOf(part, 2, { ours: short, allLogits: [], best: [] });
+  assert.deepEqual(
+    measurements.map(({ name }) => name),
+    ['full, second epoch'],
+  );
+  assert.match(notMeasured[0]!, /full, first epoch: it takes more than two steps/);
 });
 
 test('where the losses of one round part, no ratio is printed, and the step is named', () => {

@@ -271,9 +271,11 @@ describe('PolicyEngine', () => {
     const parts = places.map((place) => emptyParts(layout, place));
     pair.forEach((engine, rank) => engine.takeState({ weights: 0, parts: parts[rank]! }));
     for (const engine of pair) sumGradients(engine);
-    parts.forEach(({ backup }, rank) =>
-      new Float32Array(backup!.gradient).set(new Float32Array(parts[1 - rank]!.owned.gradient)),
-    );
+    parts.forEach(({ backup }, rank) => {
+      const [memory] = pair[1 - rank]!.reserveSlots(1);
+      const [gradient] = FlatBuffer.wrap(layout, memory!).slices(backup!.range);
+      new Float32Array(backup!.gradient).set(gradient!);
+    });
     for (const engine of pair) {
       propose(engine, 1);
       engine.commit();

@@ -26,7 +26,7 @@ describe('the memory of a worker', () => {
       {
         weights: 8 * P,
         gradients: 3 * 4 * P,
-        optimizer: 12 * P,
+        optimizer: 2 * 4 * P,
         exchange: 0,
         checkpoint: 0,
         frozenWeights: 0,
@@ -43,7 +43,8 @@ describe('the memory of a worker', () => {
       writesCheckpoints: true,
     });
     const part = P / 4;
-    assert.equal(memory.optimizer, 3 * 4 * 2 * part);
+    // Two moments of its own part, those and the gradient of the other one.
+    assert.equal(memory.optimizer, (2 + 3) * 4 * part);
     assert.equal(memory.exchange, 3 * 4 * part);
     assert.equal(memory.checkpoint, 3 * 4 * part);
     assert.equal(memory.frozenWeights, 4 * P);
