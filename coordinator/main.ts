@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util';
 import { ConfigError, ExitCode, messageOf, UserError } from '../lib/errors.js';
 import { createLogger } from '../lib/log.js';
 import { announceFailure } from '../lib/process/lifeline.js';
+import { startRecording } from '../lib/profile/recorder.js';
 import { isQueuedElsewhere, launcherFlags, readLauncher } from './launch/options.js';
 import { runCoordinator, sharedPaths, type ProgramOptions } from './program.js';
 import { readSecurity, securityFlags } from './security/options.js';
@@ -80,6 +81,7 @@ function readMaxWorkers(text: string | undefined, queuedElsewhere: boolean): num
 }
 
 try {
+  startRecording(() => ({ process: 'coordinator', thread: 'coordinator', peakFlops: null }));
   await runCoordinator(readOptions());
   process.exit(ExitCode.done);
 } catch (error) {

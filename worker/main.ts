@@ -15,7 +15,7 @@ import { EngineThread } from './compute/engine-thread.js';
 import type { OpenPolicy, PolicyEngine, TensorFinal } from './compute/policy-engine.js';
 import type { PolicyThreadData } from './compute/policy-thread.js';
 import { WorkerMetrics } from './metrics.js';
-import { startRecording } from './profile/recorder.js';
+import { startRecording } from '../lib/profile/recorder.js';
 import type { ReferenceObserver } from './reference/client.js';
 import { tellSupervisor } from './supervisor/notices.js';
 import { configureThreads, readFingerprint } from './tensorflow/environment.js';

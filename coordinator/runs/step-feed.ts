@@ -1,4 +1,5 @@
 import { needsOf } from '../../lib/methods/needs.js';
+import { recorded } from '../../lib/profile/recorder.js';
 import { v1 } from '../../proto/services.js';
 import type { Generation } from '../cluster/generation.js';
 import type { ReferenceAnswer } from '../journal/records.js';
@@ -36,18 +37,11 @@ export class StepFeed {
    * there, so the look-ahead holds at an epoch's edge until they are in.
    */
   sendThrough(lastStep: number): void {
-    const { number, size } = this.#generation;
     while (this.#sent < Math.min(lastStep, this.#stage.planner.totalSteps)) {
-      const plan = this.#stage.planner.plan(this.#sent + 1);
+      const plan = recorded('plan', () => this.#stage.planner.plan(this.#sent + 1));
       if (!this.#mayGo(plan)) return;
       const step = dealBatch(plan, this.#generation);
-      const id = { stage: this.#stage.number, step: plan.step, generation: number };
-      // Encoded once: it grows with the ranks, and so would the time for all of them with their square.
-      const $unknowns = [v1.StepWork.encode({ ...id, ...commonWork(step) }).finish()];
-      for (let rank = 0; rank < size; rank++) {
-        const work = leafWork(this.#stage, step, rank, this.#answers);
-        this.#generation.send(rank, { stepWork: { ...work, $unknowns } });
-      }
+      recorded('send', () => this.#send(step));
       this.#underWay.push(step);
       this.#sent += 1;
     }
@@ -58,6 +52,18 @@ export class StepFeed {
     const step = this.#underWay.shift();
     if (step === undefined) throw new Error(`no step is under way after step ${this.#sent}`);
     return step;
+  }
+
+  /** To every rank its own leaves. */
+  #send(step: StepUnderWay): void {
+    const { number: generation, size } = this.#generation;
+    const id = { stage: this.#stage.number, step: step.plan.step, generation };
+    // Encoded once: it grows with the ranks, and so would the time for all of them with their square.
+    const $unknowns = [v1.StepWork.encode({ ...id, ...commonWork(step) }).finish()];
+    for (let rank = 0; rank < size; rank++) {
+      const work = leafWork(this.#stage, step, rank, this.#answers);
+      this.#generation.send(rank, { stepWork: { ...work, $unknowns } });
+    }
   }
 
   #mayGo(plan: StepPlan): boolean {

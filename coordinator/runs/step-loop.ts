@@ -1,4 +1,5 @@
 import { needsOf } from '../../lib/methods/needs.js';
+import { endRecordedStep, recorded, recordedWait } from '../../lib/profile/recorder.js';
 import type { v1 } from '../../proto/services.js';
 import { actionFor } from '../cluster/failure-policy.js';
 import type { Generation } from '../cluster/generation.js';
@@ -52,8 +53,9 @@ export class StepLoop {
       generation.hold(stage.number, progress.step);
       feed.sendThrough(this.#lastToSend());
       const underWay = feed.takeOldest();
-      const reports = await generation.collect('stepReport');
+      const reports = await recordedWait('wait for reports', generation.collect('stepReport'));
       await this.#commit(generation, underWay, reports);
+      endRecordedStep();
       await this.#doInterludes(generation);
     }
   }
@@ -90,14 +92,17 @@ export class StepLoop {
   ): Promise<void> {
     const { run, stage, fleet, writer, progress, files, board, watch } = this.#context;
     const { step, batch } = underWay.plan;
-    const result = combineReports(reports, this.#expected(generation, underWay));
+    const result = recorded('reports into one', () =>
+      combineReports(reports, this.#expected(generation, underWay)),
+    );
     const skipped = result.nonFinite !== null && this.#skip(step, result.nonFinite);
     const answers = newAnswersOf(underWay, result);
     const tokens = progress.tokens + batch.reduce((sum, index) => sum + tokensOf(stage.examples[index]!), 0);
     const row = stepRow(stage, underWay.plan, result, { tokens, stepTimeS: progress.stepTimeS });
     const isNew = step > progress.committed;
     const workers = workersOf(generation, reports);
-    if (isNew) this.#journal(generation, underWay, { row, skipped, answers, workers });
+    if (isNew)
+      recorded('journal', () => this.#journal(generation, underWay, { row, skipped, answers, workers }));
     else this.#replay.compare(row, skipped);
 
     progress.done(step, tokens);
@@ -105,7 +110,7 @@ export class StepLoop {
     fleet.stepFinished(generation.members.map(({ workerId }) => workerId));
     const id = { stage: stage.number, step };
     const checkpoint = await writer.atCommit(id, generation.members);
-    generation.commit({ ...id, skipped, checkpoint });
+    recorded('tell the commit', () => generation.commit({ ...id, skipped, checkpoint }));
     this.#observePaces(generation, underWay, reports);
     if (!isNew) return;
     await files.append('metrics', JSON.stringify(row));

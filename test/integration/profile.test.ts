@@ -27,6 +27,17 @@ const weightsOf = (out: string) =>
     .update(readFileSync(join(out, 'model/model.safetensors')))
     .digest('hex');
 
+/** By kind of thread, some of its spans. */
+const expectedSpans = {
+  compute: ['block forward 0', 'block forward of branches 1', 'block backward 0', 'head backward'],
+  coordinator: ['plan', 'send', 'wait for reports', 'reports into one', 'journal', 'tell the commit'],
+  main: [
+    ...['wait for work', 'reference', 'statistic', 'gradient', 'allReduce', 'update'],
+    ...['piece sent 0', 'piece received 0'],
+  ],
+  reference: ['block forward 0', 'block forward of branches 1', 'head forward of branches'],
+};
+
 /** Of a thread, each span lies within the one that it began in. */
 function assertNested(events: readonly Event[]): void {
   const open: number[] = [];
@@ -40,7 +51,10 @@ function assertNested(events: readonly Event[]): void {
 
 test('a run that is profiled has a trace and a table, and the weights of one that is not', async (t) => {
   const dir = temporaryDirectory(t);
-  const { text } = writeTinyRun(dir, { method: 'kto', keys: { max_steps: 6, workers: 2 } });
+  const { text } = writeTinyRun(dir, {
+    method: 'kto',
+    keys: { max_steps: 6, workers: 2, share_prompts: true },
+  });
   const runFile = join(dir, 'run.yaml');
   writeFileSync(runFile, text);
   const [plain, profiled] = [join(dir, 'plain'), join(dir, 'profiled')];
@@ -54,22 +68,30 @@ test('a run that is profiled has a trace and a table, and the weights of one tha
   assert.ok(!existsSync(join(profiled, 'profile')), 'what it is made of is gone');
   const named = (name: string) =>
     traceEvents.filter((event) => event.name === name).map(({ args }) => args['name']);
-  assert.deepEqual(named('process_name').sort(), ['worker-0', 'worker-0', 'worker-1', 'worker-1']);
-  assert.deepEqual(named('thread_name').sort(), ['compute', 'compute', 'main', 'main']);
-  const threads = [...new Set(traceEvents.map(({ tid }) => tid))];
-  assert.equal(threads.length, 4);
-  for (const thread of threads) {
+  const workers = ['worker-0', 'worker-0', 'worker-1', 'worker-1'];
+  assert.deepEqual(named('process_name').sort(), ['coordinator', 'reference', ...workers]);
+  const kinds = traceEvents.filter(({ name }) => name === 'thread_name');
+  assert.deepEqual(kinds.map(({ args }) => args['name']).sort(), [
+    'compute',
+    'compute',
+    'coordinator',
+    'main',
+    'main',
+    'reference',
+  ]);
+  for (const { tid: thread, args } of kinds) {
+    const kind = z.enum(['compute', 'coordinator', 'main', 'reference']).parse(args['name']);
     const spans = traceEvents.filter(({ tid, ph }) => tid === thread && ph === 'X');
     assertNested(spans);
-    const steps = new Set(spans.map(({ args }) => args['step']));
-    assert.deepEqual([...steps].sort(), [1, 2, 3, 4], 'the first steps');
+    const steps = new Set(spans.map(({ args: { step } }) => step));
+    assert.deepEqual([...steps].sort(), kind === 'reference' ? [null] : [1, 2, 3, 4], 'the first steps');
     const names = new Set(spans.map(({ name }) => name));
-    const expected = names.has('leafGradient')
-      ? ['block forward 0', 'block forward 1', 'block backward 0', 'block backward 1', 'head backward']
-      : ['wait for work', 'reference', 'statistic', 'gradient', 'allReduce', 'update'];
-    for (const name of expected) assert.ok(names.has(name), `${name} is among ${[...names].join(', ')}`);
+    for (const name of expectedSpans[kind])
+      assert.ok(names.has(name), `${kind}: ${name} is among ${[...names].join(', ')}`);
   }
   assert.match(second.stdout, /leafGradient › block backward .* %/);
+  assert.match(second.stdout, /^reference +/m);
+  assert.match(second.stdout, /^coordinator +journal .* %/m);
   assert.match(second.stdout, /a large product reaches \d+ GFLOP\/s/);
 });
 

@@ -1,3 +1,4 @@
+import { recorded } from '../../lib/profile/recorder.js';
 import {
   encodeFrame,
   FrameError,
@@ -8,7 +9,7 @@ import {
 } from './frame.js';
 import { IncomingPieces } from './incoming-pieces.js';
 import type { PeerLink } from './peer-link.js';
-import type { Piece } from './pieces.js';
+import { pieceNumber, type Piece } from './pieces.js';
 import type { Readiness } from './readiness.js';
 import { decodePlacement, encodePlacement } from './slots.js';
 import type { OperationTag } from './tag.js';
@@ -161,18 +162,24 @@ export class Exchange {
     for (const { node, offset, bytes } of pieces) {
       peer.queued--;
       this.progressed();
-      const placement = peer.link.place(bytes);
-      yield placement === null
-        ? this.frame({ kind: 'data', node, offset, payload: bytes })
-        : this.frame({ kind: 'placed', node, offset, payload: encodePlacement(placement) });
+      const message = () => {
+        const placement = peer.link.place(bytes);
+        return placement === null
+          ? this.frame({ kind: 'data', node, offset, payload: bytes })
+          : this.frame({ kind: 'placed', node, offset, payload: encodePlacement(placement) });
+      };
+      yield recorded('piece sent', message, pieceNumber(offset));
     }
   }
 
   private take({ link, incoming }: PeerProgress, { kind, node, offset, payload }: Frame): void {
-    if (kind === 'placed') {
-      const placement = decodePlacement(payload);
-      link.read(placement, incoming.take(node, offset, placement.byteLength));
-    } else incoming.take(node, offset, payload.byteLength).set(payload);
+    const copy = () => {
+      if (kind === 'placed') {
+        const placement = decodePlacement(payload);
+        link.read(placement, incoming.take(node, offset, placement.byteLength));
+      } else incoming.take(node, offset, payload.byteLength).set(payload);
+    };
+    recorded('piece received', copy, pieceNumber(offset));
     if (incoming.left === 0) link.send([this.frame({ kind: 'acknowledge' })]);
   }
 

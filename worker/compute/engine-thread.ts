@@ -1,6 +1,6 @@
 import { parentPort, Worker } from 'node:worker_threads';
 import { ConfigError, messageOf, RunError } from '../../lib/errors.js';
-import { endRecordedStep, recorded } from '../profile/recorder.js';
+import { endRecordedStep, recorded } from '../../lib/profile/recorder.js';
 
 /**
  * An engine lives on a compute thread, where its calls may block for seconds; the main thread, where heartbeats and

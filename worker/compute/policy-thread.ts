@@ -1,6 +1,6 @@
 import { workerData } from 'node:worker_threads';
 import { measurePeakFlops } from '../profile/peak.js';
-import { startRecording } from '../profile/recorder.js';
+import { startRecording } from '../../lib/profile/recorder.js';
 import { serveEngine } from './engine-thread.js';
 import { PolicyEngine, type OpenPolicy } from './policy-engine.js';
 import { SideThreads } from './side-threads.js';

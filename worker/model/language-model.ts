@@ -1,6 +1,6 @@
 import type { FlatBuffer } from '../parameters/flat-buffer.js';
 import type { ParameterLayout, TensorPlace, TensorSpec } from '../parameters/layout.js';
-import { recorded } from '../profile/recorder.js';
+import { recorded } from '../../lib/profile/recorder.js';
 import { dispose, keep, read, scope, type Tensor } from '../tensorflow/tensor.js';
 import { ActivationBudget, type KeptBlock } from './activation-budget.js';
 import { attentionMask } from './attention-mask.js';
@@ -61,6 +61,9 @@ export interface HoldOptions {
   /** For activations; what does not fit is computed again by the backward. Default: as many as there are. */
   readonly activationBytes?: number;
 }
+
+/** How a profile calls what the head makes of branches: the estimate of z0. */
+const OF_BRANCHES = 'head forward of branches';
 
 interface WalkedBatch {
   readonly pass: Pass;
@@ -153,8 +156,10 @@ export class LanguageModel {
     return scope(() => {
       const { walked } = this.beginWalk(weights, trunks, branches);
       const { outputs } = this.forwardSideBySide(walked, null);
-      const [ofTrunks, ofBranches] = walked.map((one, index) => this.logpsOf(one, outputs[index]!));
-      return { trunks: ofTrunks!, branches: ofBranches ?? [] };
+      const [own, others] = walked;
+      const ofTrunks = this.logpsOf(own, outputs[0]!);
+      const ofBranches = others === undefined ? [] : this.logpsOf(others, outputs[1]!, OF_BRANCHES);
+      return { trunks: ofTrunks, branches: ofBranches };
     });
   }
 
@@ -203,7 +208,7 @@ export class LanguageModel {
         scoresBytes: head.keptBytes(own.batch.targets.rows.length),
       });
       const { outputs, kept } = this.forwardSideBySide(walked, budget);
-      const branchLogps = others === undefined ? [] : this.logpsOf(others, outputs[1]!);
+      const branchLogps = others === undefined ? [] : this.logpsOf(others, outputs[1]!, OF_BRANCHES);
       const { logps, saved: scores } = this.scoreTargets(own, outputs[0]!, budget.keepsScores);
       dispose(outputs);
       const held: Held = keep({ shared, blocks: kept, scores: [scores] });
@@ -325,7 +330,10 @@ export class LanguageModel {
       const inputs = outputs;
       const isKept = budget !== null && index >= this.lowestBlock;
       const forward = () => {
-        const steps = walked.map(({ pass }, i) => block.forward(pass, inputs[i]!));
+        const steps = walked.map(({ pass }, i) => {
+          const own = () => block.forward(pass, inputs[i]!);
+          return i === 0 ? own() : recorded('block forward of branches', own, index);
+        });
         const ofFirst = isKept ? budget.keep(index - this.lowestBlock, inputs[0]!, steps[0]!.saved) : null;
         return { outputs: steps.map(({ output }) => output), kept: ofFirst };
       };
@@ -360,8 +368,8 @@ export class LanguageModel {
   }
 
   /** Log-prob of every completion token, by sequence, from what came out of the last block. */
-  private logpsOf(walked: WalkedBatch, output: Tensor): Float32Array[] {
-    return scope(() => splitBySequence(walked.batch, this.scoreTargets(walked, output, false).logps));
+  private logpsOf(walked: WalkedBatch, output: Tensor, part = 'head forward'): Float32Array[] {
+    return scope(() => splitBySequence(walked.batch, this.scoreTargets(walked, output, false, part).logps));
   }
 
   /** What the head makes of the last block's output. */
@@ -369,11 +377,10 @@ export class LanguageModel {
     { pass, batch }: WalkedBatch,
     output: Tensor,
     keepsScores: boolean,
+    part = 'head forward',
   ): ReturnType<Head['forward']> {
     const { head } = this.architecture;
-    return recorded('head forward', () =>
-      scope(() => head.forward(pass, output, batch.targets, keepsScores)),
-    );
+    return recorded(part, () => scope(() => head.forward(pass, output, batch.targets, keepsScores)));
   }
 
   private backwardFrom(

@@ -1,4 +1,4 @@
-import { countProduct } from '../profile/recorder.js';
+import { countProduct } from '../../lib/profile/recorder.js';
 import { boolAttribute, Dtype, intAttribute, typeAttribute, type Attribute } from './binding.js';
 import { loadTensorFlow } from './load.js';
 import { floats, ints, intScalar, Tensor, track } from './tensor.js';

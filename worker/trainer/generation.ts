@@ -2,7 +2,7 @@ import { RunError } from '../../lib/errors.js';
 import { v1 } from '../../proto/services.js';
 import { CollectiveError } from '../collective/collective-error.js';
 import type { Place } from '../parameters/optimizer-part.js';
-import { endRecordedStep, recordedWait } from '../profile/recorder.js';
+import { endRecordedStep, recordedWait } from '../../lib/profile/recorder.js';
 import { Mailbox } from './mailbox.js';
 import { evaluateRows } from './evaluation.js';
 import type { LeafAnswers } from './leaf-inputs.js';

@@ -1,4 +1,4 @@
-import { recordedWait } from '../profile/recorder.js';
+import { recordedWait } from '../../lib/profile/recorder.js';
 
 /** Milliseconds that a step spent waiting for each of its phases. */
 export interface PhaseTimes {

@@ -50,7 +50,7 @@ export interface StepOutcome {
 }
 
 /** Operations of a step on the collective, in order. */
-const Phase = { statistic: 0, gradients: 1, backup: 2, norm: 3, weights: 4 } as const;
+const Phase = { statistic: 0, gradients: 1, norm: 2, backup: 3, weights: 4 } as const;
 
 /**
  * One optimizer step, up to the commit: afterwards the new weights lie beside the current ones on every worker, unless the
@@ -170,10 +170,12 @@ async function reduceGradients(
 ): Promise<ReducedGradients> {
   const localSlots = new Map(nodes.map(({ node, slot }) => [node.firstLeaf, slot]));
   const ownSums = await policy.call('finishGradient', await nodeParts, localSlots, task.leafCount);
+  // All wait for the norm, nobody for the backup before the commit: it comes second on every link.
+  const gathered = collective.allGather(tagOf(task, Phase.norm), new Uint8Array(ownSums.buffer));
   const backedUp = collective.transfer(tagOf(task, Phase.backup), backUpGradient(place, parts, gradient));
   // Its failure is the collective's, which the operations before the one that awaits it will meet too.
   backedUp.catch(() => undefined);
-  const payloads = await collective.allGather(tagOf(task, Phase.norm), new Uint8Array(ownSums.buffer));
+  const payloads = await gathered;
   const bytes = Buffer.concat(payloads);
   if (bytes.byteLength !== (layout.size / BLOCK_SIZE) * Float64Array.BYTES_PER_ELEMENT) {
     throw new RunError(`step ${task.step}: the workers sent ${bytes.byteLength} bytes of block sums`);

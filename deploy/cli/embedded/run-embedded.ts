@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { sourcesCache } from '../../../lib/cache-root.js';
 import { ConfigError, messageOf, RunError } from '../../../lib/errors.js';
 import { describeExit, spawnChild, type Child, type ProcessExit } from '../../../lib/process/child.js';
-import { PROFILE_VARIABLE } from '../../../lib/profile.js';
+import { PROFILE_VARIABLE } from '../../../lib/profile/spans.js';
 import { logFileOf } from '../../../coordinator/runs/output-directory.js';
 import { hasEnded } from '../../../coordinator/runs/state.js';
 import { connect } from '../../../proto/calls.js';

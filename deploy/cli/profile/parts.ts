@@ -1,4 +1,4 @@
-import type { Span } from '../../../lib/profile.js';
+import type { Span } from '../../../lib/profile/spans.js';
 import { peakOf, type RecordedThread } from './threads.js';
 
 /** What all threads of one kind spend on one part of a step. */
@@ -24,26 +24,76 @@ interface Sum {
 
 const IDLE = 'idle';
 
+/** Of threads, as a reader asks for them. */
+const firstKinds = ['compute', 'main', 'reference', 'coordinator'];
+
 /** The largest first, of the first thread first. The first step, which warms up, counts only where it is the only one. */
 export function partsOf(threads: readonly RecordedThread[]): Part[] {
-  const kinds = [...new Set(threads.map(({ thread }) => thread))];
-  return kinds.flatMap((kind) => partsOfKind(threads.filter(({ thread }) => thread === kind)));
+  const kinds = [...new Set([...firstKinds, ...threads.map(({ thread }) => thread)])].filter((kind) =>
+    threads.some(({ thread }) => thread === kind),
+  );
+  const context = { window: windowOf(threads), peak: peakOf(threads) };
+  return kinds.flatMap((kind) =>
+    partsOfKind(
+      threads.filter(({ thread }) => thread === kind),
+      context,
+    ),
+  );
 }
 
-function partsOfKind(threads: readonly RecordedThread[]): Part[] {
+/** The time of some steps. */
+interface Window {
+  readonly startUs: number;
+  readonly endUs: number;
+  readonly steps: number;
+}
+
+/** Of the steps that are counted, on the thread that counted most of it. */
+function windowOf(threads: readonly RecordedThread[]): Window {
+  const windows = threads
+    .filter(({ spans }) => spans.some(({ step }) => step !== null))
+    .map(({ spans }): Window => {
+      const counted = warm(spans);
+      return { ...extentOf(counted), steps: new Set(counted.map(({ step }) => step)).size };
+    });
+  return (
+    windows.sort((a, b) => b.endUs - b.startUs - (a.endUs - a.startUs))[0] ?? {
+      startUs: 0,
+      endUs: 0,
+      steps: 0,
+    }
+  );
+}
+
+/** What a thread did in the steps that are counted. Whoever knows no steps: what it began meanwhile. */
+function countedOf({ spans }: RecordedThread, window: Window): Window & { readonly spans: readonly Span[] } {
+  if (spans.every(({ step }) => step === null)) {
+    const meanwhile = spans.filter(({ startUs }) => window.startUs <= startUs && startUs < window.endUs);
+    return { ...window, spans: meanwhile };
+  }
+  const counted = warm(spans);
+  return { ...extentOf(counted), steps: new Set(counted.map(({ step }) => step)).size, spans: counted };
+}
+
+interface Context {
+  readonly window: Window;
+  /** Floating-point operations in a second that one large product reaches; 0 where nobody has measured it. */
+  readonly peak: number;
+}
+
+function partsOfKind(threads: readonly RecordedThread[], { window, peak }: Context): Part[] {
   const sums = new Map<string, Sum>();
   let steps = 0;
   let wallUs = 0;
-  for (const { spans } of threads) {
-    const counted = warm(spans);
-    steps += new Set(counted.map(({ step }) => step)).size;
-    const threadUs = wallUsOf(counted);
+  for (const thread of threads) {
+    const counted = countedOf(thread, window);
+    steps += counted.steps;
+    const threadUs = counted.endUs - counted.startUs;
     wallUs += threadUs;
-    const busyUs = addSelfTimes(counted, sums);
+    const busyUs = addSelfTimes(counted.spans, sums);
     add(sums, IDLE, { us: Math.max(0, threadUs - busyUs), flops: 0 });
   }
   const [first] = threads;
-  const peak = peakOf(threads);
   const parts = [...sums].map(([name, { us, flops }]): Part => {
     const flopsPerSecond = us === 0 ? 0 : flops / (us / 1e6);
     return {
@@ -59,17 +109,19 @@ function partsOfKind(threads: readonly RecordedThread[]): Part[] {
 }
 
 function warm(spans: readonly Span[]): Span[] {
-  const later = spans.filter(({ step }) => step > 1);
+  const later = spans.filter(({ step }) => (step ?? 0) > 1);
   return later.length > 0 ? later : [...spans];
 }
 
-function wallUsOf(spans: readonly Span[]): number {
+/** From the start of the first to the end of the last. */
+function extentOf(spans: readonly Span[]): Pick<Window, 'startUs' | 'endUs'> {
+  if (spans.length === 0) return { startUs: 0, endUs: 0 };
   let [startUs, endUs] = [Infinity, -Infinity];
   for (const span of spans) {
     startUs = Math.min(startUs, span.startUs);
     endUs = Math.max(endUs, span.startUs + span.durationUs);
   }
-  return spans.length === 0 ? 0 : endUs - startUs;
+  return { startUs, endUs };
 }
 
 interface OpenSpan {

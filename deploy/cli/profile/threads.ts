@@ -2,7 +2,12 @@ import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { RunError } from '../../../lib/errors.js';
-import { profiledThreadSchema, spanSchema, type ProfiledThread, type Span } from '../../../lib/profile.js';
+import {
+  profiledThreadSchema,
+  spanSchema,
+  type ProfiledThread,
+  type Span,
+} from '../../../lib/profile/spans.js';
 
 /** What one thread of a process has recorded. */
 export interface RecordedThread extends ProfiledThread {

@@ -37,7 +37,7 @@ export async function withProfile(
 async function writeProfile(outputDir: string, out: Output): Promise<void> {
   const directory = profileDirectory(outputDir);
   const threads = await readThreads(directory);
-  const steps = new Set(threads.flatMap(({ spans }) => spans.map(({ step }) => step))).size;
+  const steps = new Set(threads.flatMap(({ spans }) => spans.flatMap(({ step }) => step ?? []))).size;
   if (steps > 0) {
     const file = join(outputDir, 'profile.json');
     await writeFileAtomically(file, JSON.stringify(traceOf(threads)));

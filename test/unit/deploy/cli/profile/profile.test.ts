@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { partsOf } from '../../../../../deploy/cli/profile/parts.js';
 import { readThreads, type RecordedThread } from '../../../../../deploy/cli/profile/threads.js';
 import { traceOf } from '../../../../../deploy/cli/profile/trace.js';
-import { PROFILED_SPANS, type Span } from '../../../../../lib/profile.js';
+import { PROFILED_SPANS, type Span } from '../../../../../lib/profile/spans.js';
 import { temporaryDirectory } from '../../../../support/temporary-directory.js';
 
 const span = (
@@ -59,6 +59,25 @@ test('as many spans as a thread may record are summed', () => {
 test('a step of several workers is that of one', () => {
   const [first] = partsOf([compute]);
   assert.deepEqual(partsOf([compute, { ...compute, pid: 8 }])[0], first);
+});
+
+test('of a thread that knows no steps counts what it began while the steps that count were computed', () => {
+  const reference: RecordedThread = {
+    ...{ process: 'reference', pid: 9, thread: 'reference', peakFlops: null },
+    spans: [
+      { ...span('score', 1, [500_000, 100_000]), step: null },
+      { ...span('score', 1, [1_004_000, 8_000], { flops: 8e6 }), step: null },
+      { ...span('score', 1, [1_020_000, 9_000]), step: null },
+    ],
+  };
+  const parts = partsOf([compute, reference]).filter(({ thread }) => thread === 'reference');
+  assert.deepEqual(
+    parts.map(({ name, milliseconds, share, ofPeak }) => [name, milliseconds, share, ofPeak]),
+    [
+      ['idle', 12, 0.6, null],
+      ['score', 8, 0.4, 0.25],
+    ],
+  );
 });
 
 test('a trace names processes, threads and blocks', () => {

@@ -23,10 +23,10 @@ export type ProfiledThread = z.infer<typeof profiledThreadSchema>;
 export const spanSchema = z.strictObject({
   /** What was done, the same for all blocks and steps. */
   part: z.string(),
-  /** Which of the model's blocks; null for none. */
+  /** Which of the model's blocks, or of the pieces that travel between workers; null for none. */
   block: z.int().nullable(),
-  /** How many steps the thread had begun, from 1. */
-  step: z.int().positive(),
+  /** How many steps the thread had begun, from 1; null for a thread that does not know. */
+  step: z.int().positive().nullable(),
   /** Microseconds since 1970, whole ones: what follows one another must not overlap by a rounding. */
   startUs: z.int(),
   durationUs: z.int().nonnegative(),

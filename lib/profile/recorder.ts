@@ -1,12 +1,6 @@
 import { appendFileSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import {
-  PROFILE_VARIABLE,
-  PROFILED_SPANS,
-  PROFILED_STEPS,
-  type ProfiledThread,
-  type Span,
-} from '../../lib/profile.js';
+import { PROFILE_VARIABLE, PROFILED_SPANS, PROFILED_STEPS, type ProfiledThread, type Span } from './spans.js';
 
 interface OpenSpan {
   readonly startMs: number;
@@ -18,7 +12,7 @@ const SPANS_IN_MEMORY = 1_000;
 
 /** What one thread does, span by span. */
 class Recorder {
-  private step = 1;
+  private step: number | null;
   private readonly open: OpenSpan[] = [];
   private spans: Span[] = [];
   private written = 0;
@@ -26,7 +20,9 @@ class Recorder {
   constructor(
     private readonly file: string,
     thread: ProfiledThread,
+    knowsSteps: boolean,
   ) {
+    this.step = knowsSteps ? 1 : null;
     appendFileSync(file, `${JSON.stringify(thread)}\n`);
   }
 
@@ -39,7 +35,9 @@ class Recorder {
     const startUs = microseconds(startMs);
     const durationUs = microseconds(performance.now()) - startUs;
     this.spans.push({ part, block, step: this.step, startUs, durationUs, flops });
-    if (this.spans.length >= SPANS_IN_MEMORY) this.write();
+    // Nobody tells when a thread without steps ends.
+    const isOutermost = this.open.length === 0 && this.step === null;
+    if (isOutermost || this.spans.length >= SPANS_IN_MEMORY) this.write();
   }
 
   count(flops: number): void {
@@ -49,11 +47,11 @@ class Recorder {
 
   endStep(): void {
     this.write();
-    this.step += 1;
+    if (this.step !== null) this.step += 1;
   }
 
   get hasEnough(): boolean {
-    return this.step > PROFILED_STEPS || this.written >= PROFILED_SPANS;
+    return (this.step ?? 0) > PROFILED_STEPS || this.written >= PROFILED_SPANS;
   }
 
   private write(): void {
@@ -70,13 +68,17 @@ let recorder: Recorder | null = null;
 
 export type Recorded = Pick<ProfiledThread, 'process' | 'thread' | 'peakFlops'>;
 
-/** Records this thread from now on, where the environment asks for it. */
-export function startRecording(describe: () => Recorded): void {
+/**
+ * Records this thread from now on, where the environment asks for it.
+ *
+ * @param knowsSteps it tells when it has done all of a step; else it is recorded until it ends
+ */
+export function startRecording(describe: () => Recorded, { knowsSteps = true } = {}): void {
   const directory = process.env[PROFILE_VARIABLE];
   if (directory === undefined || directory === '') return;
   const thread = { ...describe(), pid: process.pid };
   mkdirSync(directory, { recursive: true });
-  recorder = new Recorder(join(directory, `${thread.pid}-${thread.thread}.jsonl`), thread);
+  recorder = new Recorder(join(directory, `${thread.pid}-${thread.thread}.jsonl`), thread, knowsSteps);
 }
 
 /** Does `body`, as a span where this thread records. */
