@@ -3,6 +3,7 @@ import type { Tensor } from '../tensorflow/tensor.js';
 import { mergeHeads, splitGradient, type HeadProjection } from './heads.js';
 import type { Linear } from './linear.js';
 import type { Module, Pass } from './module.js';
+import { firstKeys, joinBlocks, rowsOfBlock, sumOverBlocks } from './query-blocks.js';
 import { rotate, rotateBackward } from './rope.js';
 import { softcap } from './softcap.js';
 
@@ -22,18 +23,23 @@ export interface AttentionParts<Projected> {
   readonly scoreCap?: number | null;
 }
 
-/** G query heads share a key head: their rows are laid one below the other, [batch · kvHeads, G · length, …]. */
-interface Saved<Projected> {
-  readonly projection: Projected;
+/** G query heads share a key head: their rows are laid one below the other, [batch · kvHeads, G · queries, …]. */
+interface SavedBlock {
   /** Rotated and scaled, grouped. */
   readonly query: Tensor;
+  /** Where the scores are bounded. */
+  readonly bounded: Tensor | null;
+  /** Grouped, [.., keys that the block sees]. */
+  readonly probabilities: Tensor;
+}
+
+interface Saved<Projected> {
+  readonly projection: Projected;
+  /** By block of queries (query-blocks.ts). */
+  readonly blocks: readonly SavedBlock[];
   /** Rotated, [batch · kvHeads, length, headDim]. */
   readonly key: Tensor;
   readonly value: Tensor;
-  /** Where the scores are bounded. */
-  readonly bounded: Tensor | null;
-  /** Grouped, [.., length]. */
-  readonly probabilities: Tensor;
   /** [tokens, heads · headDim] */
   readonly context: Tensor;
 }
@@ -64,37 +70,57 @@ export function attention<Projected>(parts: AttentionParts<Projected>): Module<S
       const added = { key: turn(projected.heads.key, pass), value: projected.heads.value };
       const { key, value } = pass.memory?.extend(parts, added) ?? added;
 
-      const products = batchMatMul(query, key, { transposeB: true });
-      const capped = bound?.forward(products);
-      const scores = reshape(capped?.output ?? products, [batch * heads, length, key.shape[1]!]);
-      const probabilities = reshape(softmax(add(scores, pass.mask(window))), products.shape);
-      const context = mergeHeads(batchMatMul(probabilities, value), heads, pass);
+      const past = key.shape[1]! - length;
+      const computed = pass.queryBlocks.map((block) => {
+        const ofBlock = rowsOfBlock(query, groupSize, block);
+        const keys = past + block.end;
+        const products = batchMatMul(ofBlock, firstKeys(key, keys), { transposeB: true });
+        const capped = bound?.forward(products);
+        const scores = reshape(capped?.output ?? products, [batch * heads, block.end - block.start, keys]);
+        const probabilities = reshape(softmax(add(scores, pass.mask(window, block))), products.shape);
+        const context = batchMatMul(probabilities, firstKeys(value, keys));
+        return { saved: { query: ofBlock, bounded: capped?.bounded ?? null, probabilities }, context };
+      });
+      const contexts = computed.map(({ context }) => context);
+      const context = mergeHeads(joinBlocks(contexts, groupSize), heads, pass);
       const output = outputProjection.forward(pass, context);
-      const bounded = capped?.bounded ?? null;
-      const saved = { projection: projected.saved, query, key, value, bounded, probabilities, context };
-      return { output, saved };
+      const blocks = computed.map(({ saved }) => saved);
+      return { output, saved: { projection: projected.saved, blocks, key, value, context } };
     },
 
     backward(pass, saved, gradient, emit) {
-      const { query, key, value, bounded, probabilities, context } = saved;
+      const { blocks, key, value, context } = saved;
       const dContext = outputProjection.backward(pass, context, gradient, emit);
       const delta = perHead(multiply(context, dContext), heads, pass);
       const dOutput = group(splitGradient(dContext, heads, pass), pass);
-      const dValue = batchMatMul(probabilities, dOutput, { transposeA: true });
-      const dProbabilities = batchMatMul(dOutput, value, { transposeB: true });
-      const deltaColumn = reshape(delta, [...query.shape.slice(0, 2), 1]);
-      const dScores = multiply(probabilities, subtract(dProbabilities, deltaColumn));
-      const dProducts = bounded === null ? dScores : bound!.backward(bounded, dScores);
-
-      const dTurned = reshape(multiply(batchMatMul(dProducts, key), scalar(scale)), [
+      const deltaColumn = reshape(delta, [...dOutput.shape.slice(0, 2), 1]);
+      const gradients = pass.queryBlocks.map((block, index) => {
+        const { query, bounded, probabilities } = blocks[index]!;
+        const keys = probabilities.shape.at(-1)!;
+        const dBlock = rowsOfBlock(dOutput, groupSize, block);
+        const dProbabilities = batchMatMul(dBlock, firstKeys(value, keys), { transposeB: true });
+        const deltaOfBlock = rowsOfBlock(deltaColumn, groupSize, block);
+        const dScores = multiply(probabilities, subtract(dProbabilities, deltaOfBlock));
+        const dProducts = bounded === null ? dScores : bound!.backward(bounded, dScores);
+        return {
+          query: batchMatMul(dProducts, firstKeys(key, keys)),
+          key: batchMatMul(dProducts, query, { transposeA: true }),
+          value: batchMatMul(probabilities, dBlock, { transposeA: true }),
+        };
+      });
+      const dQuery = joinBlocks(
+        gradients.map(({ query }) => query),
+        groupSize,
+      );
+      const dTurned = reshape(multiply(dQuery, scalar(scale)), [
         pass.arrangement.batch * heads,
         pass.arrangement.length,
         headDim,
       ]);
       const ofHeads = {
         query: turnBackward(dTurned, pass),
-        key: turnBackward(batchMatMul(dProducts, query, { transposeA: true }), pass),
-        value: dValue,
+        key: turnBackward(sumOverBlocks(gradients.map(({ key: ofKey }) => ofKey)), pass),
+        value: sumOverBlocks(gradients.map(({ value: ofValue }) => ofValue)),
       };
       return projection.backward(pass, saved.projection, ofHeads, emit);
     },

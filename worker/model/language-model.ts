@@ -11,6 +11,7 @@ import { splitBySequence, spreadOverTargets, type LogpGradient } from './by-sequ
 import type { Head, HeadGradients } from './head.js';
 import { KeyValueCache, type AttentionMemory } from './key-value-cache.js';
 import type { EmitGradient, Pass } from './module.js';
+import { queryBlocks } from './query-blocks.js';
 import { SharedPrompts } from './shared-prompts.js';
 
 export type { BoundWeights, LogpGradient, Sequence };
@@ -291,8 +292,12 @@ export class LanguageModel {
     const { length } = arrangement;
     const past = memory?.length ?? 0;
     const rope = this.architecture.rope?.tables(past, length) ?? null;
+    const blocks = queryBlocks(length);
     const masks = new Map(
-      this.architecture.windows.map((window) => [window, attentionMask(length, window, past)]),
+      this.architecture.windows.map((window) => [
+        window,
+        blocks.map(({ start, end }) => attentionMask(end - start, window, past + start)),
+      ]),
     );
     const pass: Pass = {
       arrangement,
@@ -303,7 +308,8 @@ export class LanguageModel {
         return tensor;
       },
       rope,
-      mask: (window) => masks.get(window)!,
+      queryBlocks: blocks,
+      mask: (window, block) => masks.get(window)![blocks.indexOf(block)]!,
     };
     return { pass, shared: [rope, ...masks.values()] };
   }

@@ -2,6 +2,7 @@ import type { TensorSpec } from '../parameters/layout.js';
 import type { Tensor } from '../tensorflow/tensor.js';
 import type { Arrangement } from './arrangement.js';
 import type { AttentionMemory } from './key-value-cache.js';
+import type { QueryBlock } from './query-blocks.js';
 import type { RopeTables } from './rope.js';
 
 /** What the modules share while one batch goes through the model. */
@@ -14,8 +15,10 @@ export interface Pass {
   weight(name: string): Tensor;
   /** Null where attention knows no rotary positions. */
   readonly rope: RopeTables | null;
-  /** Added to the scores of attention that sees the last `window` keys, null for all of them: see attention-mask.ts. */
-  mask(window: number | null): Tensor;
+  /** How attention cuts the positions, in order. */
+  readonly queryBlocks: readonly QueryBlock[];
+  /** Added to the scores of one of them, with attention that sees the last `window` keys, null for all: see attention-mask.ts. */
+  mask(window: number | null, block: QueryBlock): Tensor;
 }
 
 /**

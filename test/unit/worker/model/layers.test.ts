@@ -91,6 +91,18 @@ describe('the backward of every layer equals finite differences of its forward',
     assertModuleGradients(attention(separate(3, 1)), shape, testRandom(t));
   });
 
+  for (const blockLength of [1, 2]) {
+    const blocks = `in blocks of ${blockLength}`;
+    test(`attention ${blocks}, two query heads to a key head`, (t) => {
+      assertModuleGradients(attention(separate(4, 2)), { ...shape, blockLength }, testRandom(t));
+    });
+
+    test(`attention ${blocks} with a sliding window and bounded scores`, (t) => {
+      const module = attention({ ...separate(2, 1, { window: 2 }), scoreCap: 0.8 });
+      assertModuleGradients(module, { ...shape, blockLength }, testRandom(t));
+    });
+  }
+
   test('attention with a sliding window', (t) => {
     assertModuleGradients(attention(separate(2, 1, { window: 2 })), shape, testRandom(t));
   });

@@ -1,6 +1,7 @@
 import { Arrangement } from '../../../../worker/model/arrangement.js';
 import { attentionMask } from '../../../../worker/model/attention-mask.js';
 import type { EmitGradient, Module, Pass } from '../../../../worker/model/module.js';
+import { queryBlocks } from '../../../../worker/model/query-blocks.js';
 import { rope } from '../../../../worker/model/rope.js';
 import { elementCount, type TensorSpec } from '../../../../worker/parameters/layout.js';
 import { floats, read, scope, type Tensor } from '../../../../worker/tensorflow/tensor.js';
@@ -13,6 +14,8 @@ export interface Shape {
   readonly features: number;
   /** Features of each head that turn with the position. */
   readonly rotated: number;
+  /** Of the queries that attention computes together, about; without it, as models have it. */
+  readonly blockLength?: number;
 }
 
 const INPUT = 'input';
@@ -33,7 +36,8 @@ export function passOver(values: Values, specs: readonly TensorSpec[], shape: Sh
       shape.rotated === 0
         ? null
         : rope(shape.rotated, { theta: 10_000, scaling: { type: 'none' } }).tables(0, arrangement.length),
-    mask: (window) => attentionMask(arrangement.length, window),
+    queryBlocks: queryBlocks(arrangement.length, shape.blockLength),
+    mask: (window, { start, end }) => attentionMask(end - start, window, start),
   };
 }
 
