@@ -310,7 +310,7 @@ export const runFileSchema = stageSchema.extend({
     .union([z.literal('auto'), count], 'must be a whole number of at least 1, or auto')
     .optional()
     .describe(
-      'TensorFlow threads of each worker and of the reference replica. Default auto: the cores of the machine that ' +
+      'Threads that each worker and the reference replica compute with. Default auto: the cores of the machine that ' +
         'submits, divided by workers. Results are bitwise equal between runs of the same value.',
     ),
   min_workers: count

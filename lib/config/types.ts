@@ -6,7 +6,7 @@ export type { Method } from '../methods/config.js';
 export interface RunConfig {
   /** Worker processes; the result of a run does not depend on it. */
   readonly workers: number;
-  /** TensorFlow threads of each worker and of the reference replica. `auto` in the run file is resolved at submit. */
+  /** Threads that each worker and the reference replica compute with. `auto` in the run file is resolved at submit. */
   readonly threadsPerWorker: number;
   /** The run goes on with this many, and waits for more where there are fewer. */
   readonly minWorkers: number;

@@ -71,7 +71,7 @@ export type Recorded = Pick<ProfiledThread, 'process' | 'thread' | 'peakFlops'>;
 /**
  * Records this thread from now on, where the environment asks for it.
  *
- * @param knowsSteps it tells when it has done all of a step; else it is recorded until it ends
+ * @param knowsSteps it tells when it has done all of a step; else it records until it ends, or has PROFILED_SPANS
  */
 export function startRecording(describe: () => Recorded, { knowsSteps = true } = {}): void {
   const directory = process.env[PROFILE_VARIABLE];

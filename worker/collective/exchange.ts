@@ -9,7 +9,7 @@ import {
 } from './frame.js';
 import { IncomingPieces } from './incoming-pieces.js';
 import type { PeerLink } from './peer-link.js';
-import { pieceNumber, type Piece } from './pieces.js';
+import type { Piece } from './pieces.js';
 import type { Readiness } from './readiness.js';
 import { decodePlacement, encodePlacement } from './slots.js';
 import type { OperationTag } from './tag.js';
@@ -43,6 +43,9 @@ interface PeerProgress {
   held: readonly Piece[];
   /** Those that are, and wait for their turn on the link. */
   queued: number;
+  /** Pieces so far, by which a profile numbers them. */
+  sent: number;
+  received: number;
   /** It has not said yet that it has all of this rank's pieces, whose memory must not be written until then. */
   owesAcknowledgement: boolean;
 }
@@ -168,18 +171,19 @@ export class Exchange {
           ? this.frame({ kind: 'data', node, offset, payload: bytes })
           : this.frame({ kind: 'placed', node, offset, payload: encodePlacement(placement) });
       };
-      yield recorded('piece sent', message, pieceNumber(offset));
+      yield recorded('piece sent', message, peer.sent++);
     }
   }
 
-  private take({ link, incoming }: PeerProgress, { kind, node, offset, payload }: Frame): void {
+  private take(peer: PeerProgress, { kind, node, offset, payload }: Frame): void {
+    const { link, incoming } = peer;
     const copy = () => {
       if (kind === 'placed') {
         const placement = decodePlacement(payload);
         link.read(placement, incoming.take(node, offset, placement.byteLength));
       } else incoming.take(node, offset, payload.byteLength).set(payload);
     };
-    recorded('piece received', copy, pieceNumber(offset));
+    recorded('piece received', copy, peer.received++);
     if (incoming.left === 0) link.send([this.frame({ kind: 'acknowledge' })]);
   }
 
@@ -211,6 +215,8 @@ const notStarted = (link: PeerLink): PeerProgress => ({
   incoming: new IncomingPieces(),
   held: [],
   queued: 0,
+  sent: 0,
+  received: 0,
   owesAcknowledgement: false,
 });
 

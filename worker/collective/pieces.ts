@@ -13,9 +13,6 @@ export interface Piece {
 
 const CHUNK_ELEMENTS = MAX_PAYLOAD_BYTES / Float32Array.BYTES_PER_ELEMENT;
 
-/** How a piece of the flat space is called: how many chunks lie before it. */
-export const pieceNumber = (offset: number) => Math.floor(offset / CHUNK_ELEMENTS);
-
 /** Cuts a range of the flat space into chunks of at most one payload; none crosses a segment. In order. */
 export function* chunksOf(layout: ParameterLayout, range: Range): Generator<Range> {
   for (const segment of layout.segments) {

@@ -29,7 +29,8 @@ export type PartWork =
       /** Receives the new weights. */
       readonly into: Float32Array;
       readonly moments: Moments;
-      readonly settings: AdamWSettings & { readonly weightDecay: number };
+      readonly settings: AdamWSettings;
+      readonly weightDecay: number;
       readonly scale: StepScale;
     }
   | {
@@ -48,7 +49,7 @@ export function perform(work: PartWork): void {
       work.squares.set(blockSquareSums([work.into]));
       return;
     case 'propose':
-      proposeWeights(work, work.moments, work.settings, work.scale);
+      proposeWeights(work, work.moments, { ...work.settings, weightDecay: work.weightDecay }, work.scale);
       return;
     case 'fold':
       foldGradient(work.gradient, work.moments, work.settings, work.clip);

@@ -21,11 +21,11 @@ import type {
   TokenStates,
 } from '../model/language-model.js';
 import { loadModel, type AdapterSource, type LoadedModel } from '../model/load.js';
-import type { Moments, StepScale } from '../optimizer/adamw.js';
+import type { AdamWSettings, StepScale } from '../optimizer/adamw.js';
 import { blockSquareSums } from '../optimizer/gradient-norm.js';
-import { cutAtSegments, FlatBuffer } from '../parameters/flat-buffer.js';
+import { bySegment, cutAtSegments, FlatBuffer } from '../parameters/flat-buffer.js';
 import { BLOCK_SIZE, type ParameterLayout, type Range } from '../parameters/layout.js';
-import type { HeldParts, OptimizerPart } from '../parameters/optimizer-part.js';
+import { momentsOf, pieceOf, type HeldParts } from '../parameters/optimizer-part.js';
 import { GRADIENT_SLOT } from '../reduction/tree.js';
 import type { EngineThread } from './engine-thread.js';
 import { GradientSlot, leafSink, type LeafTarget } from './gradient-slot.js';
@@ -122,6 +122,7 @@ export class PolicyEngine {
   private readonly weights: readonly [FlatBuffer, FlatBuffer];
   private readonly bound: readonly [BoundWeights, BoundWeights];
   private readonly activationBytes: number;
+  private readonly adamW: AdamWSettings;
   private readonly slots: GradientSlot[] = [];
   /** Of the current weights. */
   private readonly passed = new PassedLeaves();
@@ -132,7 +133,7 @@ export class PolicyEngine {
 
   /**
    * @param onFinal called during `leafGradient`
-   * @param threads that update the weights
+   * @param threads that finish the gradient's sum and update the weights
    */
   constructor(
     private readonly options: OpenPolicy,
@@ -141,6 +142,8 @@ export class PolicyEngine {
   ) {
     this.objective = objectiveOf(requireResolved(options.stage.objective));
     this.activationBytes = activationBytes(options.stage.activationMemoryGib);
+    const { adamBeta1, adamBeta2, adamEpsilon } = options.stage;
+    this.adamW = { adamBeta1, adamBeta2, adamEpsilon };
     const loaded = this.load();
     const next = FlatBuffer.allocate(loaded.layout);
     this.loaded = loaded;
@@ -174,10 +177,9 @@ export class PolicyEngine {
     this.proposed = null;
   }
 
-  /** Makes at least `count` gradient slots, and the one where the batch's gradient is finished; returns the memory of all. */
+  /** Makes at least `count` gradient slots; returns the memory of all of them. */
   reserveSlots(count: number): readonly (readonly SharedArrayBuffer[])[] {
-    const needed = Math.max(count, GRADIENT_SLOT + 1);
-    while (this.slots.length < needed) this.slots.push(new GradientSlot(this.layout));
+    while (this.slots.length < count) this.slots.push(new GradientSlot(this.layout));
     return this.slots.map((slot) => slot.buffer.memory);
   }
 
@@ -288,13 +290,13 @@ export class PolicyEngine {
   /** Name of the first parameter whose gradient over the whole batch is not finite in the owned part; null for none. */
   nonFiniteParameter(): string | null {
     const { owned } = required(this.parts, 'a state to train from');
-    const isFinite = ({ start, end }: Range) =>
-      this.gradient.slices({ start, end }).every((values) => values.every(Number.isFinite));
-    return this.tensorsIn(owned.range).find((piece) => !isFinite(piece))?.name ?? null;
+    const isSound = (piece: Range) =>
+      this.gradient.slices(piece).every((values) => values.every(Number.isFinite));
+    return this.tensorsIn(owned.range).find((piece) => !isSound(piece))?.name ?? null;
   }
 
   /**
-   * Finishes the sum over all leaves on the owned part, where slot 0 lies; returns the sums of squares of its blocks.
+   * Finishes the sum over all leaves on the owned part; returns the sums of squares of its blocks.
    *
    * @param localSlots slot of each local node, by the node's first leaf
    */
@@ -304,41 +306,45 @@ export class PolicyEngine {
     leafCount: number,
   ): Float64Array {
     const { owned } = required(this.parts, 'a state to train from');
-    const blocks = (owned.range.end - owned.range.start) / BLOCK_SIZE;
-    const squares = new Float64Array(new SharedArrayBuffer(blocks * Float64Array.BYTES_PER_ELEMENT));
-    const valuesOf = ({ node, memory }: NodePart, piece: Range): Float32Array[] =>
+    const blocksBefore = (element: number) => (element - owned.range.start) / BLOCK_SIZE;
+    const bytes = blocksBefore(owned.range.end) * Float64Array.BYTES_PER_ELEMENT;
+    const squares = new Float64Array(new SharedArrayBuffer(bytes));
+    const valuesOf = ({ node, memory }: NodePart, range: Range): Float32Array =>
       memory === null
-        ? this.slot(localSlots.get(node.firstLeaf) ?? -1).buffer.slices(piece)
-        : cutAtSegments(this.layout, piece, pieceOf(owned, memory, piece));
-    this.threads.share(owned.range, (piece) => {
-      const nodes = parts.map((part) => ({ node: part.node, slices: valuesOf(part, piece) }));
-      let block = (piece.start - owned.range.start) / BLOCK_SIZE;
-      return this.gradient.slices(piece).map((into, index): PartWork => {
-        const values = nodes.map(({ node, slices }) => ({ node, values: slices[index]! }));
-        const ofBlocks = squares.subarray(block, (block += into.length / BLOCK_SIZE));
-        return { kind: 'finish', nodes: values, leafCount, into, squares: ofBlocks };
-      });
-    });
+        ? this.slot(localSlots.get(node.firstLeaf) ?? -1).buffer.slices(range)[0]!
+        : pieceOf(owned, memory, range);
+    this.threads.share(owned.range, (piece) =>
+      bySegment(this.layout, piece).map((range): PartWork => ({
+        kind: 'finish',
+        nodes: parts.map((part) => ({ node: part.node, values: valuesOf(part, range) })),
+        leafCount,
+        into: this.gradient.slices(range)[0]!,
+        squares: squares.subarray(blocksBefore(range.start), blocksBefore(range.end)),
+      })),
+    );
+    // Bytes of their own, as the collective sends them.
     return Float64Array.from(squares);
   }
 
   /** Writes the owned part's new weights beside the current ones; returns the index of the buffer that holds them. */
   proposeWeights(scale: StepScale): WeightsIndex {
     const { owned } = required(this.parts, 'a state to train from');
-    const { stage } = this.options;
     const to = this.current === 0 ? 1 : 0;
     const [weights, next] = [this.weights[this.current], this.weights[to]];
     this.threads.share(owned.range, (piece) =>
-      this.tensorsIn(piece).map(({ shape, ...range }): PartWork => {
-        const arrays = {
+      this.tensorsIn(piece).map(({ shape, start, end }): PartWork => {
+        const range = { start, end };
+        return {
+          kind: 'propose',
           weights: weights.slices(range)[0]!,
           gradient: this.gradient.slices(range)[0]!,
           into: next.slices(range)[0]!,
+          moments: momentsOf(owned, range),
+          settings: this.adamW,
+          // Biases and norms, the vectors among the parameters, are not decayed, as in `transformers`.
+          weightDecay: shape.length >= 2 ? this.options.stage.weightDecay : 0,
+          scale,
         };
-        // Biases and norms, the vectors among the parameters, are not decayed, as in `transformers`.
-        const settings = { ...stage, weightDecay: shape.length >= 2 ? stage.weightDecay : 0 };
-        const moments = momentsOf(owned, range);
-        return { kind: 'propose', ...arrays, moments, settings, scale };
       }),
     );
     this.proposed = scale;
@@ -350,14 +356,14 @@ export class PolicyEngine {
     if (this.proposed === null) throw new Error('a step was committed that was not computed');
     this.passed.forget();
     const { owned, backup } = required(this.parts, 'a state to train from');
-    const common = { kind: 'fold', settings: this.options.stage, clip: this.proposed.clip } as const;
-    this.threads.share(owned.range, (piece) => {
-      let { start } = piece;
-      return this.gradient.slices(piece).map((gradient): PartWork => {
-        const range = { start, end: (start += gradient.length) };
-        return { ...common, gradient, moments: momentsOf(owned, range) };
-      });
-    });
+    const common = { kind: 'fold', settings: this.adamW, clip: this.proposed.clip } as const;
+    this.threads.share(owned.range, (piece) =>
+      bySegment(this.layout, piece).map((range): PartWork => ({
+        ...common,
+        gradient: this.gradient.slices(range)[0]!,
+        moments: momentsOf(owned, range),
+      })),
+    );
     if (backup !== null)
       this.threads.share(backup.range, (piece) => [
         { ...common, gradient: pieceOf(backup, backup.gradient, piece), moments: momentsOf(backup, piece) },
@@ -438,18 +444,6 @@ export class PolicyEngine {
     const { stage } = this.options;
     return loadModel(stage.model, adapterOf(stage), { withCritic: this.objective.needsCritic });
   }
-}
-
-/** What of memory over a part lies in `piece` of its range. */
-function pieceOf({ range }: OptimizerPart, memory: SharedArrayBuffer, { start, end }: Range): Float32Array {
-  return new Float32Array(memory, 0, range.end - range.start).subarray(
-    start - range.start,
-    end - range.start,
-  );
-}
-
-function momentsOf(part: OptimizerPart, piece: Range): Moments {
-  return { mean: pieceOf(part, part.mean, piece), variance: pieceOf(part, part.variance, piece) };
 }
 
 /** All completions of a leaf, which are computed together. */

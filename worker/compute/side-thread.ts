@@ -7,7 +7,8 @@ parentPort!.on('message', ({ work, outcome, complaint }: Share) => {
   try {
     work.forEach(perform);
   } catch (error) {
-    new TextEncoder().encodeInto(messageOf(error), complaint);
+    // A zero is left behind it.
+    new TextEncoder().encodeInto(messageOf(error), complaint.subarray(0, -1));
     Atomics.store(outcome, Outcome.failed, 1);
   }
   Atomics.sub(outcome, Outcome.open, 1);

@@ -1,5 +1,5 @@
 import type { ParameterLayout } from '../parameters/layout.js';
-import { accumulationPlan, GRADIENT_SLOT } from '../reduction/tree.js';
+import { accumulationPlan } from '../reduction/tree.js';
 import { backedUpRank, BYTES_PER_FLOAT, othersPartialSums, ownedSize, type StepSplit } from './split.js';
 
 /** What a process holds in memory, in bytes, at its peak. */
@@ -51,9 +51,7 @@ export function workerMemory(load: WorkerLoad): ProcessMemory {
   const owned = ownedSize(layout, rank, worldSize);
   const backup = backedUp === null ? 0 : ownedSize(layout, backedUp, worldSize);
   const most = (count: (split: StepSplit) => number) => Math.max(...splits.map(count));
-  const slots = most(({ runs, leafCount }) =>
-    Math.max(accumulationPlan(runs[rank]!, leafCount).slotCount, GRADIENT_SLOT + 1),
-  );
+  const slots = most(({ runs, leafCount }) => accumulationPlan(runs[rank]!, leafCount).slotCount);
   const received = most((split) => othersPartialSums(split, rank));
   return {
     program: PROGRAM_BYTES,

@@ -1,9 +1,9 @@
 import { add, batchMatMul, multiply, reshape, scalar, softmax, subtract, sum } from '../tensorflow/ops.js';
-import type { Tensor } from '../tensorflow/tensor.js';
+import { scope, type Tensor } from '../tensorflow/tensor.js';
 import { mergeHeads, splitGradient, type HeadProjection } from './heads.js';
 import type { Linear } from './linear.js';
 import type { Module, Pass } from './module.js';
-import { firstKeys, joinBlocks, rowsOfBlock, sumOverBlocks } from './query-blocks.js';
+import { firstKeys, joinBlocks, rowsOfBlock, sumOverBlocks, type QueryBlock } from './query-blocks.js';
 import { rotate, rotateBackward } from './rope.js';
 import { softcap } from './softcap.js';
 
@@ -71,16 +71,18 @@ export function attention<Projected>(parts: AttentionParts<Projected>): Module<S
       const { key, value } = pass.memory?.extend(parts, added) ?? added;
 
       const past = key.shape[1]! - length;
-      const computed = pass.queryBlocks.map((block) => {
-        const ofBlock = rowsOfBlock(query, groupSize, block);
+      const ofBlock = (block: QueryBlock, mask: Tensor) => {
+        const queries = rowsOfBlock(query, groupSize, block);
         const keys = past + block.end;
-        const products = batchMatMul(ofBlock, firstKeys(key, keys), { transposeB: true });
+        const products = batchMatMul(queries, firstKeys(key, keys), { transposeB: true });
         const capped = bound?.forward(products);
         const scores = reshape(capped?.output ?? products, [batch * heads, block.end - block.start, keys]);
-        const probabilities = reshape(softmax(add(scores, pass.mask(window, block))), products.shape);
+        const probabilities = reshape(softmax(add(scores, mask)), products.shape);
         const context = batchMatMul(probabilities, firstKeys(value, keys));
-        return { saved: { query: ofBlock, bounded: capped?.bounded ?? null, probabilities }, context };
-      });
+        return { saved: { query: queries, bounded: capped?.bounded ?? null, probabilities }, context };
+      };
+      const masks = pass.masks(window);
+      const computed = pass.queryBlocks.map((block, index) => scope(() => ofBlock(block, masks[index]!)));
       const contexts = computed.map(({ context }) => context);
       const context = mergeHeads(joinBlocks(contexts, groupSize), heads, pass);
       const output = outputProjection.forward(pass, context);
@@ -94,8 +96,7 @@ export function attention<Projected>(parts: AttentionParts<Projected>): Module<S
       const delta = perHead(multiply(context, dContext), heads, pass);
       const dOutput = group(splitGradient(dContext, heads, pass), pass);
       const deltaColumn = reshape(delta, [...dOutput.shape.slice(0, 2), 1]);
-      const gradients = pass.queryBlocks.map((block, index) => {
-        const { query, bounded, probabilities } = blocks[index]!;
+      const ofBlock = (block: QueryBlock, { query, bounded, probabilities }: SavedBlock) => {
         const keys = probabilities.shape.at(-1)!;
         const dBlock = rowsOfBlock(dOutput, groupSize, block);
         const dProbabilities = batchMatMul(dBlock, firstKeys(value, keys), { transposeB: true });
@@ -107,7 +108,8 @@ export function attention<Projected>(parts: AttentionParts<Projected>): Module<S
           key: batchMatMul(dProducts, query, { transposeA: true }),
           value: batchMatMul(probabilities, dBlock, { transposeA: true }),
         };
-      });
+      };
+      const gradients = pass.queryBlocks.map((block, index) => scope(() => ofBlock(block, blocks[index]!)));
       const dQuery = joinBlocks(
         gradients.map(({ query }) => query),
         groupSize,

@@ -63,12 +63,11 @@ export interface HoldOptions {
   readonly activationBytes?: number;
 }
 
-/** How a profile calls what the head makes of branches: the estimate of z0. */
-const OF_BRANCHES = 'head forward of branches';
-
 interface WalkedBatch {
   readonly pass: Pass;
   readonly batch: ScoredBatch;
+  /** What a profile says of its forward: ' of branches', or nothing. */
+  readonly label: string;
 }
 
 /** What a held pass keeps, and gives away or frees piece by piece. */
@@ -138,7 +137,7 @@ export class LanguageModel {
       const batch = scored(sequences, this.architecture);
       const { pass } = this.beginPass(weights, batch);
       const output = this.forward(pass, batch);
-      const { logps, saved } = this.scoreTargets({ pass, batch }, output, false);
+      const { logps, saved } = this.scoreTargets({ pass, batch, label: '' }, output, false);
       return use(splitBySequence(batch, logps), { hidden: saved.hidden, counts: batch.targetCounts });
     });
   }
@@ -159,7 +158,7 @@ export class LanguageModel {
       const { outputs } = this.forwardSideBySide(walked, null);
       const [own, others] = walked;
       const ofTrunks = this.logpsOf(own, outputs[0]!);
-      const ofBranches = others === undefined ? [] : this.logpsOf(others, outputs[1]!, OF_BRANCHES);
+      const ofBranches = others === undefined ? [] : this.logpsOf(others, outputs[1]!);
       return { trunks: ofTrunks, branches: ofBranches };
     });
   }
@@ -209,7 +208,7 @@ export class LanguageModel {
         scoresBytes: head.keptBytes(own.batch.targets.rows.length),
       });
       const { outputs, kept } = this.forwardSideBySide(walked, budget);
-      const branchLogps = others === undefined ? [] : this.logpsOf(others, outputs[1]!, OF_BRANCHES);
+      const branchLogps = others === undefined ? [] : this.logpsOf(others, outputs[1]!);
       const { logps, saved: scores } = this.scoreTargets(own, outputs[0]!, budget.keepsScores);
       dispose(outputs);
       const held: Held = keep({ shared, blocks: kept, scores: [scores] });
@@ -309,14 +308,14 @@ export class LanguageModel {
       },
       rope,
       queryBlocks: blocks,
-      mask: (window, block) => masks.get(window)![blocks.indexOf(block)]!,
+      masks: (window) => masks.get(window)!,
     };
     return { pass, shared: [rope, ...masks.values()] };
   }
 
   /** Through embedding and blocks, keeping one block's activations at a time. */
   private forward(pass: Pass, batch: Batch): Tensor {
-    return this.forwardSideBySide([{ pass, batch }], null).outputs[0]!;
+    return this.forwardSideBySide([{ pass, batch, label: '' }], null).outputs[0]!;
   }
 
   /**
@@ -324,7 +323,7 @@ export class LanguageModel {
    * the first batch needs of each block that is trained, unless there is no backward: then `budget` is null.
    */
   private forwardSideBySide(
-    walked: readonly { readonly pass: Pass; readonly batch: Batch }[],
+    walked: readonly (Pick<WalkedBatch, 'pass' | 'label'> & { readonly batch: Batch })[],
     budget: ActivationBudget | null,
   ): { readonly outputs: Tensor[]; readonly kept: KeptBlock[] } {
     const { embedding, blocks } = this.architecture;
@@ -336,9 +335,9 @@ export class LanguageModel {
       const inputs = outputs;
       const isKept = budget !== null && index >= this.lowestBlock;
       const forward = () => {
-        const steps = walked.map(({ pass }, i) => {
+        const steps = walked.map(({ pass, label }, i) => {
           const own = () => block.forward(pass, inputs[i]!);
-          return i === 0 ? own() : recorded('block forward of branches', own, index);
+          return label === '' ? own() : recorded(`block forward${label}`, own, index);
         });
         const ofFirst = isKept ? budget.keep(index - this.lowestBlock, inputs[0]!, steps[0]!.saved) : null;
         return { outputs: steps.map(({ output }) => output), kept: ofFirst };
@@ -360,33 +359,34 @@ export class LanguageModel {
     const batch = scored(sequences, this.architecture);
     if (branches.length === 0) {
       const { pass, shared } = this.beginPass(weights, batch);
-      return { walked: [{ pass, batch }], shared };
+      return { walked: [{ pass, batch, label: '' }], shared };
     }
     const others = branchesOf(branches, sequences, this.architecture);
     const prompts = new SharedPrompts(batch.arrangement, others);
     const { pass, shared } = this.beginPass(weights, batch, prompts.ofTrunks);
     const { pass: branchPass } = this.beginPass(weights, others, prompts.ofBranches);
     const walked = [
-      { pass, batch },
-      { pass: branchPass, batch: others },
+      { pass, batch, label: '' },
+      { pass: branchPass, batch: others, label: ' of branches' },
     ] as const;
     return { walked, shared };
   }
 
   /** Log-prob of every completion token, by sequence, from what came out of the last block. */
-  private logpsOf(walked: WalkedBatch, output: Tensor, part = 'head forward'): Float32Array[] {
-    return scope(() => splitBySequence(walked.batch, this.scoreTargets(walked, output, false, part).logps));
+  private logpsOf(walked: WalkedBatch, output: Tensor): Float32Array[] {
+    return scope(() => splitBySequence(walked.batch, this.scoreTargets(walked, output, false).logps));
   }
 
   /** What the head makes of the last block's output. */
   private scoreTargets(
-    { pass, batch }: WalkedBatch,
+    { pass, batch, label }: WalkedBatch,
     output: Tensor,
     keepsScores: boolean,
-    part = 'head forward',
   ): ReturnType<Head['forward']> {
     const { head } = this.architecture;
-    return recorded(part, () => scope(() => head.forward(pass, output, batch.targets, keepsScores)));
+    return recorded(`head forward${label}`, () =>
+      scope(() => head.forward(pass, output, batch.targets, keepsScores)),
+    );
   }
 
   private backwardFrom(

@@ -17,8 +17,8 @@ export interface Pass {
   readonly rope: RopeTables | null;
   /** How attention cuts the positions, in order. */
   readonly queryBlocks: readonly QueryBlock[];
-  /** Added to the scores of one of them, with attention that sees the last `window` keys, null for all: see attention-mask.ts. */
-  mask(window: number | null, block: QueryBlock): Tensor;
+  /** By block, what is added to scores of attention that sees the last `window` keys, null for all: see attention-mask.ts. */
+  masks(window: number | null): readonly Tensor[];
 }
 
 /**

@@ -59,7 +59,11 @@ export function cutAtSegments(layout: ParameterLayout, range: Range, values: Flo
   );
 }
 
-function bySegment({ segments }: ParameterLayout, range: Range): (Range & { readonly segment: number })[] {
+/** A range, cut where segments end; with the index of each piece's segment. */
+export function bySegment(
+  { segments }: ParameterLayout,
+  range: Range,
+): readonly (Range & { readonly segment: number })[] {
   return segments
     .map((each, segment) => ({
       segment,

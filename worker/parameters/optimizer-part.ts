@@ -56,6 +56,18 @@ export function partsOf({ owned, backup }: HeldParts): readonly OptimizerPart[] 
   return backup === null ? [owned] : [owned, backup];
 }
 
+/** What of memory over a part lies in a range within it, in place. */
+export function pieceOf({ range }: OptimizerPart, memory: SharedArrayBuffer, piece: Range): Float32Array {
+  const byteOffset = (piece.start - range.start) * Float32Array.BYTES_PER_ELEMENT;
+  return new Float32Array(memory, byteOffset, piece.end - piece.start);
+}
+
+/** A part's moments in a range within it, in place. */
+export const momentsOf = (part: OptimizerPart, piece: Range) => ({
+  mean: pieceOf(part, part.mean, piece),
+  variance: pieceOf(part, part.variance, piece),
+});
+
 function emptyPart(range: Range): OptimizerPart {
   return { range, mean: memoryOf(range), variance: memoryOf(range) };
 }

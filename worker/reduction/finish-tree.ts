@@ -29,8 +29,7 @@ export function finishTree(nodes: readonly NodeValues[], leafCount: number, into
     ordered.map(({ node }) => node),
     leafCount,
   );
-  const [only, ...others] = ordered;
-  if (only !== undefined && others.length === 0 && isSame(only.values, into)) return;
+  if (ordered.length === 1 && isSame(ordered[0]!.values, into)) return;
   for (let start = 0; start < into.length; start += BLOCK_ELEMENTS) {
     const end = Math.min(start + BLOCK_ELEMENTS, into.length);
     const slots = Array.from({ length: plan.slotCount }, (_, slot) =>

@@ -63,7 +63,10 @@ export function coveringNodes(run: LeafRun, leafCount: number): TreeNode[] {
   return nodes;
 }
 
-/** The slot that is always there: the sum over all leaves is finished in it, on the part that this rank owns. */
+/**
+ * The slot that is always there: the sum over all leaves is finished in it, on the part that this rank owns, and stays there until
+ * the commit, which needs it.
+ */
 export const GRADIENT_SLOT = 0;
 
 /** One slot's values are added to another's. */
@@ -110,7 +113,7 @@ export function accumulationPlan(run: LeafRun, leafCount: number): AccumulationP
       leafSteps.push({ leaf, slot: step.slot, accumulate: step.accumulate, merges: [], completes });
     }
   }
-  return { steps: leafSteps, nodes, slotCount };
+  return { steps: leafSteps, nodes, slotCount: Math.max(slotCount, GRADIENT_SLOT + 1) };
 }
 
 /** `add`: an item's values overwrite the slot, or are added to it. `merge`: `into` becomes `into` + `from`. */

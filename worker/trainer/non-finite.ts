@@ -1,3 +1,4 @@
+import { GRADIENT_SLOT } from '../reduction/tree.js';
 import type { ExampleTerm, LeafInputs } from '../compute/policy-engine.js';
 import type { StepContext } from './step.js';
 import type { StepTask } from './work.js';
@@ -26,7 +27,7 @@ export async function findNonFinite(
   { policy }: StepContext,
 ): Promise<NonFinite | null> {
   const badGradient = !Number.isFinite(norm);
-  // Before slot 0, where the batch's gradient lies, takes the leaves' gradients.
+  // Before the leaves' gradients are computed where the batch's lies.
   const parameter = badGradient ? await policy.call('nonFiniteParameter') : null;
   const rows: number[] = [];
   for (const [index, leaf] of leaves.entries()) {
@@ -34,8 +35,8 @@ export async function findNonFinite(
     if (badLosses.length > 0) {
       rows.push(...badLosses.map(({ row }) => row));
     } else if (badGradient) {
-      await policy.call('leafGradient', { ...leafInputs[index]!, slot: 0, accumulate: false });
-      if (!(await policy.call('isFinite', 0))) rows.push(...leaf.map(({ row }) => row));
+      await policy.call('leafGradient', { ...leafInputs[index]!, slot: GRADIENT_SLOT, accumulate: false });
+      if (!(await policy.call('isFinite', GRADIENT_SLOT))) rows.push(...leaf.map(({ row }) => row));
     }
   }
   if (!badGradient && rows.length === 0) return null;

@@ -1,5 +1,5 @@
 import type { Span } from '../../../lib/profile/spans.js';
-import { peakOf, type RecordedThread } from './threads.js';
+import { knowsSteps, peakOf, type RecordedThread } from './threads.js';
 
 /** What all threads of one kind spend on one part of a step. */
 export interface Part {
@@ -24,21 +24,17 @@ interface Sum {
 
 const IDLE = 'idle';
 
-/** Of threads, as a reader asks for them. */
+/** The order of threads in the table; others come behind. */
 const firstKinds = ['compute', 'main', 'reference', 'coordinator'];
 
-/** The largest first, of the first thread first. The first step, which warms up, counts only where it is the only one. */
+/** By kind of thread, the largest first. The first step, which warms up, counts only where it is the only one. */
 export function partsOf(threads: readonly RecordedThread[]): Part[] {
-  const kinds = [...new Set([...firstKinds, ...threads.map(({ thread }) => thread)])].filter((kind) =>
-    threads.some(({ thread }) => thread === kind),
-  );
+  const kinds = [...new Set([...firstKinds, ...threads.map(({ thread }) => thread)])];
   const context = { window: windowOf(threads), peak: peakOf(threads) };
-  return kinds.flatMap((kind) =>
-    partsOfKind(
-      threads.filter(({ thread }) => thread === kind),
-      context,
-    ),
-  );
+  return kinds.flatMap((kind) => {
+    const ofKind = threads.filter(({ thread }) => thread === kind);
+    return ofKind.length === 0 ? [] : partsOfKind(ofKind, context);
+  });
 }
 
 /** The time of some steps. */
@@ -48,32 +44,36 @@ interface Window {
   readonly steps: number;
 }
 
-/** Of the steps that are counted, on the thread that counted most of it. */
-function windowOf(threads: readonly RecordedThread[]): Window {
-  const windows = threads
-    .filter(({ spans }) => spans.some(({ step }) => step !== null))
-    .map(({ spans }): Window => {
-      const counted = warm(spans);
-      return { ...extentOf(counted), steps: new Set(counted.map(({ step }) => step)).size };
-    });
-  return (
-    windows.sort((a, b) => b.endUs - b.startUs - (a.endUs - a.startUs))[0] ?? {
-      startUs: 0,
-      endUs: 0,
-      steps: 0,
-    }
-  );
+/** What a thread did in the steps that are counted. */
+interface Counted extends Window {
+  readonly spans: readonly Span[];
 }
 
-/** What a thread did in the steps that are counted. Whoever knows no steps: what it began meanwhile. */
-function countedOf({ spans }: RecordedThread, window: Window): Window & { readonly spans: readonly Span[] } {
-  if (spans.every(({ step }) => step === null)) {
-    const meanwhile = spans.filter(({ startUs }) => window.startUs <= startUs && startUs < window.endUs);
-    return { ...window, spans: meanwhile };
-  }
-  const counted = warm(spans);
-  return { ...extentOf(counted), steps: new Set(counted.map(({ step }) => step)).size, spans: counted };
+/** Of the thread that counted the most steps, and the longest of those. */
+function windowOf(threads: readonly RecordedThread[]): Window {
+  const windows = threads.filter(knowsSteps).map(({ spans }) => warm(spans));
+  windows.sort((a, b) => b.steps - a.steps || b.endUs - b.startUs - (a.endUs - a.startUs));
+  return windows[0] ?? warm([]);
 }
+
+/** Of whoever knows no steps, all calls that it began meanwhile, with what is inside of them. */
+function countedOf(thread: RecordedThread, window: Window): Counted {
+  if (thread.spans.length === 0 || knowsSteps(thread)) return warm(thread.spans);
+  const spans: Span[] = [];
+  let [endUs, counts] = [-Infinity, false];
+  for (const span of inOrder(thread.spans)) {
+    if (span.startUs >= endUs) {
+      endUs = span.startUs + span.durationUs;
+      counts = window.startUs <= span.startUs && span.startUs < window.endUs;
+    }
+    if (counts) spans.push(span);
+  }
+  return { ...window, spans };
+}
+
+/** Outer ones before those inside of them. */
+const inOrder = (spans: readonly Span[]) =>
+  spans.toSorted((a, b) => a.startUs - b.startUs || b.durationUs - a.durationUs);
 
 interface Context {
   readonly window: Window;
@@ -108,20 +108,17 @@ function partsOfKind(threads: readonly RecordedThread[], { window, peak }: Conte
   return parts.sort((a, b) => b.milliseconds - a.milliseconds);
 }
 
-function warm(spans: readonly Span[]): Span[] {
+/** Of the steps behind the first, if there are any: from the start of their first span to the end of the last. */
+function warm(spans: readonly Span[]): Counted {
   const later = spans.filter(({ step }) => (step ?? 0) > 1);
-  return later.length > 0 ? later : [...spans];
-}
-
-/** From the start of the first to the end of the last. */
-function extentOf(spans: readonly Span[]): Pick<Window, 'startUs' | 'endUs'> {
-  if (spans.length === 0) return { startUs: 0, endUs: 0 };
+  const counted = later.length > 0 ? later : spans;
+  if (counted.length === 0) return { startUs: 0, endUs: 0, steps: 0, spans: [] };
   let [startUs, endUs] = [Infinity, -Infinity];
-  for (const span of spans) {
+  for (const span of counted) {
     startUs = Math.min(startUs, span.startUs);
     endUs = Math.max(endUs, span.startUs + span.durationUs);
   }
-  return { startUs, endUs };
+  return { startUs, endUs, steps: new Set(counted.map(({ step }) => step)).size, spans: counted };
 }
 
 interface OpenSpan {
@@ -134,8 +131,7 @@ interface OpenSpan {
 function addSelfTimes(spans: readonly Span[], sums: Map<string, Sum>): number {
   const open: OpenSpan[] = [];
   let busyUs = 0;
-  const inOrder = spans.toSorted((a, b) => a.startUs - b.startUs || b.durationUs - a.durationUs);
-  for (const { part, startUs, durationUs, flops } of inOrder) {
+  for (const { part, startUs, durationUs, flops } of inOrder(spans)) {
     while (open.length > 0 && open.at(-1)!.endUs <= startUs) open.pop();
     const outer = open.at(-1);
     const top = outer?.top ?? part;

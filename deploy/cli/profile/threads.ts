@@ -14,7 +14,7 @@ export interface RecordedThread extends ProfiledThread {
   readonly spans: readonly Span[];
 }
 
-/** All threads of a directory, by process; none where there is no directory. @throws RunError for a file of something else */
+/** All threads of a directory, for the steps that were recorded; none where there is no directory. @throws RunError for a file of something else */
 export async function readThreads(directory: string): Promise<RecordedThread[]> {
   const names = existsSync(directory) ? await readdir(directory) : [];
   const read = await Promise.all(names.sort().map((name) => readThread(join(directory, name))));
@@ -23,7 +23,22 @@ export async function readThreads(directory: string): Promise<RecordedThread[]> 
   const nameOf = new Map(
     threads.filter(({ thread }) => thread === 'main').map(({ pid, process }) => [pid, process]),
   );
-  return threads.map((thread) => ({ ...thread, process: nameOf.get(thread.pid) ?? thread.process }));
+  return untilLastStep(threads).map((thread) => ({
+    ...thread,
+    process: nameOf.get(thread.pid) ?? thread.process,
+  }));
+}
+
+export const knowsSteps = ({ spans }: RecordedThread) => spans.some(({ step }) => step !== null);
+
+/** Without what a thread that knows no steps began after the last step of the others. */
+function untilLastStep(threads: readonly RecordedThread[]): RecordedThread[] {
+  let endUs = -Infinity;
+  for (const { spans } of threads.filter(knowsSteps))
+    for (const { startUs, durationUs } of spans) endUs = Math.max(endUs, startUs + durationUs);
+  return threads.map((thread) =>
+    knowsSteps(thread) ? thread : { ...thread, spans: thread.spans.filter(({ startUs }) => startUs < endUs) },
+  );
 }
 
 /** Floating-point operations in a second that the best of them reaches; 0 where none has measured it. */

@@ -25,13 +25,12 @@ interface Comparison {
 /** @param steps of an epoch */
 export function measurementsOf(part: Part, steps: number, { ours, allLogits, best }: Trainings): SuiteResult {
   // The very first step warms up. Beside the last one of the first epoch no reference is computed: what comes next is known.
-  const firstEpoch: Comparison = {
-    name: 'first epoch',
-    ours: [1, steps - 1],
-    theirs: { trainings: allLogits, from: 1 },
-  };
+  const firstEpoch: readonly Comparison[] =
+    steps > 2
+      ? [{ name: 'first epoch', ours: [1, steps - 1], theirs: { trainings: allLogits, from: 1 } }]
+      : [];
   const comparisons: Comparison[] = [
-    ...(steps > 2 ? [firstEpoch] : []),
+    ...firstEpoch,
     { name: 'second epoch', ours: [steps, 2 * steps], theirs: { trainings: allLogits, from: steps } },
   ];
   if (best.length > 0) {
@@ -42,7 +41,7 @@ export function measurementsOf(part: Part, steps: number, { ours, allLogits, bes
   return {
     measurements: measured.map(({ measurement }) => measurement),
     notMeasured: [
-      ...(steps > 2 ? [] : [`${part.name}, first epoch: it takes more than two steps`]),
+      ...(firstEpoch.length > 0 ? [] : [`${part.name}, first epoch: it takes more than two steps`]),
       ...measured.flatMap(({ note }) => note ?? []),
     ],
   };

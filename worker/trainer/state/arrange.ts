@@ -3,13 +3,12 @@ import { v1 } from '../../../proto/services.js';
 import { openCheckpoint } from '../../checkpoint/open-checkpoint.js';
 import type { Collective } from '../../collective/collective.js';
 import type { FlatBuffer } from '../../parameters/flat-buffer.js';
-import type { Range } from '../../parameters/layout.js';
 import {
   partsOf,
   samePlace,
   emptyParts,
+  momentsOf,
   type HeldParts,
-  type OptimizerPart,
   type Place,
 } from '../../parameters/optimizer-part.js';
 import { contains, intersect, planMovements, type Movement } from './movements.js';
@@ -87,8 +86,9 @@ function recut(old: HeldParts, { layout }: StageState, place: Place): HeldParts 
     for (const source of partsOf(old)) {
       const common = intersect(target.range, source.range);
       if (common.start === common.end) continue;
-      const from = momentsOf(source, common);
-      momentsOf(target, common).forEach((values, i) => values.set(from[i]!));
+      const [from, into] = [momentsOf(source, common), momentsOf(target, common)];
+      into.mean.set(from.mean);
+      into.variance.set(from.variance);
     }
   }
   return parts;
@@ -116,13 +116,8 @@ function arraysOf({ what, range }: Movement, weights: FlatBuffer, parts: HeldPar
   if (what === 'weights') return weights.slices(range);
   const part = partsOf(parts).find((each) => contains(each.range, range));
   if (part === undefined) throw new Error(`no part holds elements ${range.start} to ${range.end}`);
-  return momentsOf(part, range);
-}
-
-function momentsOf({ range, mean, variance }: OptimizerPart, { start, end }: Range): Float32Array[] {
-  return [mean, variance].map((memory) =>
-    new Float32Array(memory).subarray(start - range.start, end - range.start),
-  );
+  const { mean, variance } = momentsOf(part, range);
+  return [mean, variance];
 }
 
 async function readCheckpoint(state: StageState, order: StateOrder, signal: AbortSignal): Promise<void> {
@@ -142,9 +137,9 @@ async function readCheckpoint(state: StageState, order: StateOrder, signal: Abor
     await checkpoint.read('weights', whole, weights.slices(whole));
     for (const part of partsOf(parts)) {
       signal.throwIfAborted();
-      const [mean, variance] = momentsOf(part, part.range);
-      await checkpoint.read('mean', part.range, [mean!]);
-      await checkpoint.read('variance', part.range, [variance!]);
+      const { mean, variance } = momentsOf(part, part.range);
+      await checkpoint.read('mean', part.range, [mean]);
+      await checkpoint.read('variance', part.range, [variance]);
     }
   });
 }

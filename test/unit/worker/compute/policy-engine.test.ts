@@ -7,9 +7,11 @@ import {
   type LeafTask,
   type SamplingTask,
 } from '../../../../worker/compute/policy-engine.js';
+import { SideThreads } from '../../../../worker/compute/side-threads.js';
 import { gradientNorm } from '../../../../worker/optimizer/gradient-norm.js';
 import { FlatBuffer } from '../../../../worker/parameters/flat-buffer.js';
-import { emptyParts } from '../../../../worker/parameters/optimizer-part.js';
+import { BLOCK_SIZE } from '../../../../worker/parameters/layout.js';
+import { emptyParts, type Place } from '../../../../worker/parameters/optimizer-part.js';
 import { accumulationPlan, rootOf } from '../../../../worker/reduction/tree.js';
 import { configureThreads } from '../../../../worker/tensorflow/environment.js';
 import { liveTensors } from '../../../../worker/tensorflow/tensor.js';
@@ -287,6 +289,39 @@ describe('PolicyEngine', () => {
       assert.ok(new Float32Array(owned.variance).some((value) => value > 0));
     });
     for (const engine of [alone, ...pair]) engine.dispose();
+  });
+
+  test('steps have the same bits by one thread and by three, whatever range a rank owns', () => {
+    const train = (place: Place, threads: SideThreads) => {
+      const engine = new PolicyEngine({ stage }, undefined, threads);
+      const { layout, weights } = engine.opened();
+      const parts = emptyParts(layout, place);
+      engine.takeState({ weights: 0, parts });
+      const norms = [1, 2].map((step) => {
+        const norm = sumGradients(engine);
+        propose(engine, step);
+        engine.commit();
+        return norm;
+      });
+      const { mean, variance, range } = parts.owned;
+      const arrays = [valuesOf(FlatBuffer.wrap(layout, weights[0])), mean, variance].map((values) =>
+        Buffer.from(values instanceof Float32Array ? values.slice().buffer : values),
+      );
+      engine.dispose();
+      return { norms, arrays, range };
+    };
+    const [one, three] = [new SideThreads(1), new SideThreads(3, BLOCK_SIZE)];
+    // The first worker of many owns nothing.
+    for (const place of [
+      { rank: 0, worldSize: 1 },
+      { rank: 1, worldSize: 2 },
+      { rank: 0, worldSize: 1000 },
+    ]) {
+      const [alone, together] = [train(place, one), train(place, three)];
+      assert.deepEqual(together, alone);
+      assert.equal(alone.range.start === alone.range.end, place.worldSize === 1000);
+      assert.equal(alone.norms[0]! > 0, place.worldSize < 1000);
+    }
   });
 
   test('a gradient that is not finite is told by its parameter, and by slot', () => {

@@ -7,7 +7,7 @@ import { BLOCK_SIZE, type Range } from '../../../../worker/parameters/layout.js'
 import { randomFrom, sameBits } from '../../../support/leaves.js';
 
 const SIZE = 101 * BLOCK_SIZE;
-const settings = { adamBeta1: 0.9, adamBeta2: 0.999, adamEpsilon: 1e-8, weightDecay: 0.1 };
+const settings = { adamBeta1: 0.9, adamBeta2: 0.999, adamEpsilon: 1e-8 };
 
 const shared = () => new Float32Array(new SharedArrayBuffer(SIZE * Float32Array.BYTES_PER_ELEMENT));
 
@@ -43,6 +43,7 @@ function update(threads: SideThreads, seed: number): readonly Float32Array[] {
     into: cut(into),
     moments: moments(cut),
     settings,
+    weightDecay: 0.1,
     scale: { step: 1, learningRate: 1e-3, clip: 0.5 },
   }));
   share((cut) => ({ kind: 'fold', gradient: cut(gradient), moments: moments(cut), settings, clip: 0.5 }));

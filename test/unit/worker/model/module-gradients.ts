@@ -28,6 +28,7 @@ export function randomValues(specs: readonly TensorSpec[], random: TestRandom): 
 export function passOver(values: Values, specs: readonly TensorSpec[], shape: Shape): Pass {
   const weights = new Map(specs.map((spec) => [spec.name, floats(spec.shape, values.get(spec.name)!)]));
   const arrangement = new Arrangement(shape.lengths);
+  const blocks = queryBlocks(arrangement.length, shape.blockLength);
   return {
     arrangement,
     memory: null,
@@ -36,8 +37,8 @@ export function passOver(values: Values, specs: readonly TensorSpec[], shape: Sh
       shape.rotated === 0
         ? null
         : rope(shape.rotated, { theta: 10_000, scaling: { type: 'none' } }).tables(0, arrangement.length),
-    queryBlocks: queryBlocks(arrangement.length, shape.blockLength),
-    mask: (window, { start, end }) => attentionMask(end - start, window, start),
+    queryBlocks: blocks,
+    masks: (window) => blocks.map(({ start, end }) => attentionMask(end - start, window, start)),
   };
 }
 

