@@ -23,8 +23,8 @@ import type {
 import { loadModel, type AdapterSource, type LoadedModel } from '../model/load.js';
 import type { AdamWSettings, StepScale } from '../optimizer/adamw.js';
 import { blockSquareSums } from '../optimizer/gradient-norm.js';
-import { bySegment, cutAtSegments, FlatBuffer } from '../parameters/flat-buffer.js';
-import { BLOCK_SIZE, type ParameterLayout, type Range } from '../parameters/layout.js';
+import { bySegment, FlatBuffer } from '../parameters/flat-buffer.js';
+import { BLOCK_SIZE, intersect, type ParameterLayout, type Range } from '../parameters/layout.js';
 import { momentsOf, pieceOf, type HeldParts } from '../parameters/optimizer-part.js';
 import { GRADIENT_SLOT } from '../reduction/tree.js';
 import type { EngineThread } from './engine-thread.js';
@@ -375,8 +375,9 @@ export class PolicyEngine {
 
   copyOwned(into: OwnedCopy): void {
     const { owned } = required(this.parts, 'a state to train from');
-    const weights = cutAtSegments(this.layout, owned.range, new Float32Array(into.weights));
-    this.weights[this.current].slices(owned.range).forEach((values, i) => weights[i]!.set(values));
+    const weights = this.weights[this.current];
+    for (const piece of bySegment(this.layout, owned.range))
+      pieceOf(owned, into.weights, piece).set(weights.slices(piece)[0]!);
     new Float32Array(into.mean).set(new Float32Array(owned.mean));
     new Float32Array(into.variance).set(new Float32Array(owned.variance));
   }
@@ -434,8 +435,7 @@ export class PolicyEngine {
       .map(({ name, shape, offset, size }) => ({
         name,
         shape,
-        start: Math.max(offset, range.start),
-        end: Math.min(offset + size, range.end),
+        ...intersect({ start: offset, end: offset + size }, range),
       }))
       .filter(({ start, end }) => start < end);
   }

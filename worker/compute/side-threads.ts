@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads';
-import { BLOCK_SIZE, type Range } from '../parameters/layout.js';
+import { evenPiece, type Range } from '../parameters/layout.js';
 import { perform, type PartWork } from './part-work.js';
 
 /** A thread's share of some work. What it tells of its end is in shared memory: who waits for it reads no messages. */
@@ -87,10 +87,8 @@ function startThread(): Worker {
 const textOf = (bytes: Uint8Array) =>
   new TextDecoder().decode(Uint8Array.from(bytes.subarray(0, bytes.indexOf(0))));
 
-/** At most `count` pieces, and at least one, as even as they come. */
-function cut({ start, end }: Range, count: number, leastShare: number): Range[] {
-  const blocks = (end - start) / BLOCK_SIZE;
-  const pieces = Math.max(1, Math.min(count, Math.floor((end - start) / leastShare)));
-  const edge = (index: number) => start + Math.floor((blocks * index) / pieces) * BLOCK_SIZE;
-  return Array.from({ length: pieces }, (_, index) => ({ start: edge(index), end: edge(index + 1) }));
+/** At most `count` pieces, and at least one. */
+function cut(range: Range, count: number, leastShare: number): Range[] {
+  const pieces = Math.max(1, Math.min(count, Math.floor((range.end - range.start) / leastShare)));
+  return Array.from({ length: pieces }, (_, index) => evenPiece(range, index, pieces));
 }

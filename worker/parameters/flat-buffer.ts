@@ -1,5 +1,5 @@
 import { allocateShared } from '../tensorflow/shared-memory.js';
-import type { ParameterLayout, Range, TensorPlace } from './layout.js';
+import { intersect, type ParameterLayout, type Range, type TensorPlace } from './layout.js';
 
 /**
  * float32 values over the flat parameter space (weights, or a partial sum of gradients), in memory that the main and the
@@ -52,23 +52,12 @@ export class FlatBuffer {
   }
 }
 
-/** Views of the values over `range`, which lie in one piece, cut as `FlatBuffer.slices` cuts the range. */
-export function cutAtSegments(layout: ParameterLayout, range: Range, values: Float32Array): Float32Array[] {
-  return bySegment(layout, range).map(({ start, end }) =>
-    values.subarray(start - range.start, end - range.start),
-  );
-}
-
 /** A range, cut where segments end; with the index of each piece's segment. */
 export function bySegment(
   { segments }: ParameterLayout,
   range: Range,
 ): readonly (Range & { readonly segment: number })[] {
   return segments
-    .map((each, segment) => ({
-      segment,
-      start: Math.max(range.start, each.start),
-      end: Math.min(range.end, each.end),
-    }))
+    .map((each, segment) => ({ segment, ...intersect(range, each) }))
     .filter(({ start, end }) => start < end);
 }

@@ -74,9 +74,20 @@ export function layOut(specs: readonly TensorSpec[]): ParameterLayout {
   return { tensors, segments, size, parameterCount };
 }
 
-/** The part of the space that `rank` owns: whole blocks, as even as they come. May be empty. */
+/** What two ranges have in common; empty where that is nothing. */
+export function intersect(a: Range, b: Range): Range {
+  const start = Math.max(a.start, b.start);
+  return { start, end: Math.max(start, Math.min(a.end, b.end)) };
+}
+
+/** One of `count` pieces of a range on the block grid: whole blocks, as even as they come. May be empty. */
+export function evenPiece({ start, end }: Range, index: number, count: number): Range {
+  const blocks = (end - start) / BLOCK_SIZE;
+  const edge = (piece: number) => start + Math.floor((blocks * piece) / count) * BLOCK_SIZE;
+  return { start: edge(index), end: edge(index + 1) };
+}
+
+/** The part of the space that `rank` owns. May be empty. */
 export function ownedRange(layout: ParameterLayout, rank: number, worldSize: number): Range {
-  const blocks = layout.size / BLOCK_SIZE;
-  const edge = (index: number) => Math.floor((blocks * index) / worldSize) * BLOCK_SIZE;
-  return { start: edge(rank), end: edge(rank + 1) };
+  return evenPiece({ start: 0, end: layout.size }, rank, worldSize);
 }

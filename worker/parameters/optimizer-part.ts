@@ -72,5 +72,6 @@ function emptyPart(range: Range): OptimizerPart {
   return { range, mean: memoryOf(range), variance: memoryOf(range) };
 }
 
-const memoryOf = ({ start, end }: Range) =>
+/** For as many float32 values as a range has elements: zeros. */
+export const memoryOf = ({ start, end }: Range) =>
   new SharedArrayBuffer((end - start) * Float32Array.BYTES_PER_ELEMENT);

@@ -6,9 +6,15 @@ import type { ExampleTerm, LeafInputs } from '../compute/policy-engine.js';
 import type { BatchStatistics } from '../losses/objective.js';
 import { clipScale, gradientNorm } from '../optimizer/gradient-norm.js';
 import { learningRateAt } from '../optimizer/schedule.js';
-import { cutAtSegments, FlatBuffer } from '../parameters/flat-buffer.js';
+import { bySegment, FlatBuffer } from '../parameters/flat-buffer.js';
 import { BLOCK_SIZE, type ParameterLayout } from '../parameters/layout.js';
-import { predecessorOf, successorOf, type HeldParts, type Place } from '../parameters/optimizer-part.js';
+import {
+  pieceOf,
+  predecessorOf,
+  successorOf,
+  type HeldParts,
+  type Place,
+} from '../parameters/optimizer-part.js';
 import { FinalTensors } from '../reduction/final-tensors.js';
 import { accumulationPlan, GRADIENT_SLOT, type LeafStep, type TreeNode } from '../reduction/tree.js';
 import { leafInputsOf, type LeafAnswers } from './leaf-inputs.js';
@@ -186,7 +192,9 @@ async function reduceGradients(
 /** Each owner's reduced gradient to the second owner of its part, which moves the same moments by it. */
 function backUpGradient(place: Place, { owned, backup }: HeldParts, gradient: FlatBuffer): Transfer {
   const ofPredecessor =
-    backup === null ? [] : cutAtSegments(gradient.layout, backup.range, new Float32Array(backup.gradient));
+    backup === null
+      ? []
+      : bySegment(gradient.layout, backup.range).map((piece) => pieceOf(backup, backup.gradient, piece));
   return {
     facts: 'the reduced gradient, to the second owner',
     outgoing: (to) => (to === successorOf(place) ? gradient.slices(owned.range) : []),

@@ -3,6 +3,7 @@ import { v1 } from '../../../proto/services.js';
 import { openCheckpoint } from '../../checkpoint/open-checkpoint.js';
 import type { Collective } from '../../collective/collective.js';
 import type { FlatBuffer } from '../../parameters/flat-buffer.js';
+import { intersect } from '../../parameters/layout.js';
 import {
   partsOf,
   samePlace,
@@ -11,7 +12,7 @@ import {
   type HeldParts,
   type Place,
 } from '../../parameters/optimizer-part.js';
-import { contains, intersect, planMovements, type Movement } from './movements.js';
+import { contains, planMovements, type Movement } from './movements.js';
 import type { StageState, StateTarget } from './stage-state.js';
 
 /** Where in a generation's operations the state moves: before the first phase of its first step. */

@@ -1,4 +1,4 @@
-import { ownedRange, type ParameterLayout, type Range } from '../../parameters/layout.js';
+import { intersect, ownedRange, type ParameterLayout, type Range } from '../../parameters/layout.js';
 import { heldRanges, successorOf, type Place } from '../../parameters/optimizer-part.js';
 
 /** Values of one range that one rank of a new generation gives to another. */
@@ -37,11 +37,6 @@ export function planMovements(layout: ParameterLayout, held: readonly (Place | n
     ),
   );
   return [...weights, ...moments].filter(({ range }) => range.start < range.end);
-}
-
-export function intersect(a: Range, b: Range): Range {
-  const start = Math.max(a.start, b.start);
-  return { start, end: Math.max(start, Math.min(a.end, b.end)) };
 }
 
 export const contains = (outer: Range, inner: Range) => outer.start <= inner.start && inner.end <= outer.end;

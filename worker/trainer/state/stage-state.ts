@@ -2,7 +2,7 @@ import { RunError } from '../../../lib/errors.js';
 import type { OwnedCopy, PolicyThread, WeightsIndex } from '../../compute/policy-engine.js';
 import type { FlatBuffer } from '../../parameters/flat-buffer.js';
 import type { ParameterLayout, Range } from '../../parameters/layout.js';
-import { emptyParts, type HeldParts, type Place } from '../../parameters/optimizer-part.js';
+import { emptyParts, memoryOf, type HeldParts, type Place } from '../../parameters/optimizer-part.js';
 
 /** Weights and optimizer of one committed step. */
 export interface CommittedState {
@@ -135,8 +135,7 @@ export class StageState {
   /** A copy of the owned part, to write a checkpoint from while training goes on. */
   async copyOwned(): Promise<{ readonly range: Range; readonly copy: OwnedCopy }> {
     const { range } = this.current().parts.owned;
-    const memory = () => new SharedArrayBuffer((range.end - range.start) * Float32Array.BYTES_PER_ELEMENT);
-    const copy = { weights: memory(), mean: memory(), variance: memory() };
+    const copy = { weights: memoryOf(range), mean: memoryOf(range), variance: memoryOf(range) };
     await this.policy.call('copyOwned', copy);
     return { range, copy };
   }

@@ -137,7 +137,7 @@ describe('the summation tree', () => {
     assert.equal(accumulationPlan({ first: 0, count: 16 }, 16).slotCount, 4);
   });
 
-  it('needs nothing for an empty run', () => {
+  it('needs the slot of the gradient alone for an empty run', () => {
     assert.deepEqual(accumulationPlan({ first: 3, count: 0 }, 5), { steps: [], nodes: [], slotCount: 1 });
   });
 
